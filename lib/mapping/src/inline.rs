@@ -77,6 +77,10 @@ impl Stages for Pipeline {
         Self::complete(self, stream_of_tap)
     }
 
+    fn judges(&self, stream_of_tap: &str) -> bool {
+        Self::judges(self, stream_of_tap)
+    }
+
     fn unchanged(&mut self, stream_of_tap: &str) {
         Self::unchanged(self, stream_of_tap);
     }

@@ -26,6 +26,7 @@ mod size;
 mod slice;
 mod text;
 mod value;
+mod weight;
 
 use singer::Row;
 
@@ -103,7 +104,7 @@ pub(crate) fn of_names(text: &str, stream: &str) -> Result<Value<'static>, Fault
     };
     let code = compile::compile(&parse::parse(text)?, &scope)?;
     let value = Scene::new(None).value(&code)?;
-    size::whole(&value)?;
+    weight::whole(&value)?;
     Ok(functions::owned(&value))
 }
 

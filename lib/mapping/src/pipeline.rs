@@ -49,6 +49,11 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Tells whether it judges all rows of a stream of the tap together, when that has been read.
+    fn judges(&self, _stream_of_tap: &str) -> bool {
+        false
+    }
+
     /// Is called in place of that when the source of a stream has not changed: no row of it comes.
     fn unchanged(&mut self, _stream_of_tap: &str) {}
 
@@ -127,6 +132,11 @@ impl Pipeline {
     /// Tells all stages that the tap has read one of its streams.
     pub fn complete(&mut self, stream_of_tap: &str) -> Result<()> {
         self.stages.iter_mut().try_for_each(|stage| stage.complete(stream_of_tap))
+    }
+
+    /// Tells whether a stage judges all rows of a stream of the tap together.
+    pub fn judges(&self, stream_of_tap: &str) -> bool {
+        self.stages.iter().any(|stage| stage.judges(stream_of_tap))
     }
 
     /// Tells all stages that the source of a stream of the tap has not changed.

@@ -38,7 +38,12 @@ pub trait Stages {
     /// What its rows together breach.
     fn complete(&mut self, stream_of_tap: &str) -> Result<()>;
 
-    /// Is called in place of that when the source of a stream has not changed: no row of it comes.
+    /// Tells whether a rule judges all rows of a stream of the tap together: see
+    /// [`Mapper::judges`](crate::Mapper::judges).
+    fn judges(&self, stream_of_tap: &str) -> bool;
+
+    /// Is called in place of `complete` when the source of a stream has not changed: no row of it
+    /// comes.
     fn unchanged(&mut self, stream_of_tap: &str);
 
     /// Is called at the end of the input, before the run ends well.

@@ -55,6 +55,7 @@ pub mod state;
 mod states;
 pub mod tap;
 pub mod target;
+mod unjudged;
 pub mod validate;
 mod versions;
 pub mod warning;

@@ -61,6 +61,12 @@ pub trait Mapper: Sized {
         Ok(())
     }
 
+    /// Tells whether a rule judges all rows of a stream of the tap together. No state covers rows
+    /// of such a stream before [`Mapper::complete`] has returned.
+    fn judges(&self, _stream_of_tap: &str) -> bool {
+        false
+    }
+
     /// Is called in place of that when the source of a stream has not changed: no row of it comes.
     fn unchanged(&mut self, _stream_of_tap: &str) {}
 

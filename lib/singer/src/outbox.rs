@@ -51,8 +51,10 @@ impl Outbox {
         selected: &Selected,
         version: Option<i64>,
         routes: Option<Vec<Route>>,
+        judged: bool,
     ) -> usize {
-        self.open.push(OpenStream::new(selected, version, routes));
+        let stream = OpenStream::new(selected, version, routes);
+        self.open.push(OpenStream { judged, ..stream });
         self.open.len() - 1
     }
 
@@ -83,6 +85,12 @@ impl Outbox {
         let Self { shared, open } = self;
         open.iter_mut().try_for_each(|stream| Rows::new(shared, stream).hand_on())?;
         if shared.limit.is_some() {
+            return Ok(());
+        }
+        if open.iter().any(|stream| stream.judged) {
+            for (place, bookmark) in bookmarks {
+                open[place].unjudged = Some(bookmark);
+            }
             return Ok(());
         }
         for (place, bookmark) in bookmarks {

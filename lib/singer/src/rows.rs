@@ -61,8 +61,20 @@ impl<'run> Rows<'run> {
         }
         self.open.counter.finish(true);
         warning::check()?;
+        if let Some(bookmark) = self.open.unjudged.take() {
+            self.run.states.state().set_bookmark(&self.open.id, bookmark);
+        }
         self.run.states.finish(&self.open.id);
         Ok(self.open.counter.total())
+    }
+
+    /// Moves the bookmark, or keeps it until the rows have been judged.
+    fn set_bookmark(&mut self, bookmark: Value) {
+        if self.open.judged {
+            self.open.unjudged = Some(bookmark);
+        } else {
+            self.run.states.state().set_bookmark(&self.open.id, bookmark);
+        }
     }
 
     fn write_state(&mut self, state: Option<Vec<u8>>) -> Result<()> {
@@ -330,6 +342,7 @@ impl<'run> Rows<'run> {
         self.open.unstated += rows as u64;
         self.bookmark_key();
         let due = self.open.unstated >= STATE_ROWS || self.run.states.age() >= STATE_AGE;
+        let due = due && !self.open.judged;
         if due && !self.open.last_key.is_empty() && self.run.limit.is_none() {
             let state = self.run.states.within_share();
             self.write_state(state)?;
@@ -352,7 +365,10 @@ impl<'run> Rows<'run> {
         if self.run.limit.is_some() {
             return Ok(());
         }
-        self.run.states.state().set_bookmark(&self.open.id, progress);
+        self.set_bookmark(progress);
+        if self.open.judged {
+            return Ok(());
+        }
         let state = self.run.states.within_share();
         self.write_state(state)
     }

@@ -28,6 +28,7 @@ use crate::process::{exit, read_args, start};
 use crate::receive::{Event, no_input};
 use crate::rejects::Rejects;
 use crate::settings::{Common, InputCommon, Settings, SettingsSchema};
+use crate::unjudged::Unjudged;
 use crate::word::{RUN, Syncing, Word, with_run};
 use crate::{log as stderr, warning};
 
@@ -69,6 +70,7 @@ fn run<M: Mapper>() -> Result<()> {
         give_back,
         untold: None,
         syncing: None,
+        unjudged: Unjudged::default(),
     };
     if let Action::Plan(format) = args.action {
         let streams = plan::streams(&incoming, own.allow_empty)?;
@@ -99,6 +101,7 @@ struct Mapping<M> {
     untold: Option<Value>,
     /// The stream of the tap that is being read, where the tap says it.
     syncing: Option<String>,
+    unjudged: Unjudged<(String, Word)>,
 }
 
 struct Incoming {
@@ -125,7 +128,7 @@ impl<M: Mapper> Mapping<M> {
             match event {
                 Event::Schema(at, stream) => self.announced.push((at, stream)),
                 Event::Rows(at, batch) => self.rows(at, batch)?,
-                Event::State(value, word) => self.state(&value, &word)?,
+                Event::State(value, word) => self.state(value, word)?,
                 Event::Turn(word) => {
                     self.turn(&word)?;
                     self.untold = word.mapped_member();
@@ -134,6 +137,9 @@ impl<M: Mapper> Mapping<M> {
                 Event::End(0) if !allow_empty => return Err(no_input()),
                 Event::End(_) => {
                     self.mapper.finish()?;
+                    if let Some((value, word)) = self.unjudged.end() {
+                        self.send_state(&value, &word)?;
+                    }
                     let routes = self.streams.iter_mut().flat_map(|stream| &mut stream.routes);
                     routes.for_each(|route| route.counter.finish(true));
                     return warning::check();
@@ -237,6 +243,9 @@ impl<M: Mapper> Mapping<M> {
                     self.rejects.row(stream, &batch, row, failure)?;
                 }
             }
+            if self.mapper.judges(route.stream.of_tap()) {
+                self.unjudged.add(route.stream.of_tap());
+            }
             if !out.is_empty() {
                 route.counter.add(out.rows(), out.text_bytes());
                 self.pipe.send(Job::Rows(Arc::clone(&route.encoder), out))?;
@@ -260,6 +269,7 @@ impl<M: Mapper> Mapping<M> {
         if let Some(read) = &self.syncing {
             if self.streams.iter().any(|known| known.stream.of_tap() == read) {
                 self.mapper.complete(read)?;
+                self.unjudged.remove(read);
             } else {
                 self.mapper.unchanged(read);
             }
@@ -268,8 +278,13 @@ impl<M: Mapper> Mapping<M> {
         Ok(())
     }
 
-    fn state(&mut self, value: &str, word: &Word) -> Result<()> {
-        self.turn(word)?;
+    fn state(&mut self, value: String, word: Word) -> Result<()> {
+        self.turn(&word)?;
+        let mut states = self.unjudged.hold((value, word));
+        states.try_for_each(|(value, word)| self.send_state(&value, &word))
+    }
+
+    fn send_state(&mut self, value: &str, word: &Word) -> Result<()> {
         self.untold = None;
         let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, word));
         self.pipe.send(Job::Line(line.into_bytes()))

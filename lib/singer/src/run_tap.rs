@@ -265,6 +265,11 @@ impl<T: Tap> Run<T> {
         Ok(())
     }
 
+    /// Tells whether the rows of a stream are judged together.
+    fn judges(&self, stream: &Stream) -> bool {
+        self.stages.as_ref().is_some_and(|stages| stages.judges(&stream.name))
+    }
+
     fn stream(&mut self, chosen: Chosen) -> Result<()> {
         let written: Vec<Stream> = chosen.written().cloned().collect();
         let Chosen { selected, routes } = chosen;
@@ -278,7 +283,8 @@ impl<T: Tap> Run<T> {
             return written.iter().try_for_each(|stream| self.out.line(schema_line(stream)));
         }
         let since = self.since(stream);
-        let place = self.out.open(&selected, version, routes);
+        let judged = self.judges(stream);
+        let place = self.out.open(&selected, version, routes, judged);
         let mut rows = self.out.rows(place)?;
         rows.cover(&covered(stream, &since));
         rows.check_bookmark(stream, &since);
@@ -310,7 +316,8 @@ impl<T: Tap> Run<T> {
         for Chosen { selected, routes } in chosen {
             let _within = stderr::of_stream(&selected.stream.name).entered();
             let since = self.since(&selected.stream);
-            let place = self.out.open(&selected, None, routes);
+            let judged = self.judges(&selected.stream);
+            let place = self.out.open(&selected, None, routes, judged);
             self.out.rows(place)?.cover(&Coverage::since(&since.value));
             streams.push((selected.stream, since));
         }

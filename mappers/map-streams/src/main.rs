@@ -61,6 +61,10 @@ impl Mapper for MapStreams {
         self.pipeline.complete(stream_of_tap)
     }
 
+    fn judges(&self, stream_of_tap: &str) -> bool {
+        self.pipeline.judges(stream_of_tap)
+    }
+
     fn unchanged(&mut self, stream_of_tap: &str) {
         self.pipeline.unchanged(stream_of_tap);
     }

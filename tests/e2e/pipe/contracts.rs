@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use support::cluster::database;
 use support::folder;
 use support::messages::Lines;
-use support::pipes::{DAY, to_database, to_lake};
+use support::pipes::{DAY, from_database, to_database, to_lake};
 use support::python::CONTRACTS;
 use support::run::{Run, file, ours, pipe, pipe_succeeds};
 
@@ -139,6 +139,60 @@ fn a_stream_that_does_not_come_is_told_or_ends_the_run() {
     let dropped = mapper(folder.path(), &json!({ "extra_columns": "drop" }));
     assert!(dropped.input(lines.0.clone()).go().success().records("u").is_empty());
     mapper(folder.path(), &json!({ "strict": true })).input(lines.0).go().exits(65);
+}
+
+/// A rule for all rows of an INCREMENTAL stream: until it has let them pass, no state covers some
+/// of them and the target keeps none, in whatever place the contract stands.
+#[test]
+fn no_state_covers_rows_that_a_rule_has_not_let_pass() {
+    let (source, folder) = (database("unjudged"), folder());
+    source.psql("CREATE TABLE t AS SELECT i AS id, 'x' AS name FROM generate_series(1, 25000) i");
+    let found = from_database(&source, &json!({})).args(["--discover"]).go().success();
+    let mut catalog: Value = serde_json::from_str(&found.text()).unwrap();
+    catalog["streams"][0]["replication_method"] = "INCREMENTAL".into();
+    catalog["streams"][0]["replication_key"] = "id".into();
+    let covers = |text: &str| {
+        let states = text.lines().filter(|line| line.contains("\"STATE\""));
+        states.filter(|line| line.contains("replication_key_value")).count()
+    };
+    for (rule, passes) in [("mustBe: 25000", true), ("mustBe: 3", false)] {
+        let text = format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: t\nversion: 1.0.0\nstatus: active\n\
+             schema:\n- name: public-t\n  quality: [{{metric: rowCount, {rule}}}]\n"
+        );
+        let contract = json!({ "contracts": [file(folder.path(), "c.odcs.yaml", text)] });
+        let none = json!({});
+        for place in ["tap", "mapper", "target"] {
+            let at = |here: &str| if here == place { &contract } else { &none };
+            let target = database(&format!("unjudged_{place}_{passes}"));
+            let tap = from_database(&source, at("tap")).json("--catalog", &catalog);
+            let more = json!({ "load_method": "upsert", "state_interval_seconds": 0 });
+            let into = to_database(&target, &more).config(at("target"));
+            let read = tap.go();
+            assert_eq!(read.code, if place == "tap" && !passes { 65 } else { 0 }, "{place}");
+            let mut lines = read.stdout;
+            if place == "mapper" {
+                let mapped = ours("map-streams").config(&contract).input(lines).go();
+                assert_eq!(mapped.code, if passes { 0 } else { 65 }, "{}", mapped.stderr);
+                lines = mapped.stdout;
+            }
+            let text = String::from_utf8_lossy(&lines).into_owned();
+            let loaded = into.input(lines).go();
+            assert_eq!(loaded.code == 0, passes, "{place}: {}", loaded.stderr);
+            if place != "target" {
+                assert_eq!(covers(&text) > 0, passes, "{place} {rule}");
+                // Between the rows there is none.
+                let rows = text.split("RECORD").skip(1).collect::<Vec<_>>();
+                let between = rows.iter().rev().skip(1).any(|part| part.contains("STATE"));
+                assert!(!between, "{place} {rule}");
+            }
+            assert_eq!(loaded.text().contains("replication_key_value"), passes, "{place}");
+            let there = "SELECT coalesce(max(n_live_tup), 0) FROM pg_stat_user_tables";
+            target.psql("ANALYZE");
+            let rows = target.psql(there);
+            assert_eq!(rows, if passes { "25000" } else { "0" }, "{place} {rule}");
+        }
+    }
 }
 
 /// A second run adds nothing to a table whose rows have no key of their own.

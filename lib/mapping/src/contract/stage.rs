@@ -354,6 +354,13 @@ impl Stage for Guard {
         self.judge(Some(stream))
     }
 
+    fn judges(&self, stream: &str) -> bool {
+        self.streams.values().any(|held| {
+            held.of_tap == stream
+                && held.watch.borrow().counters.iter().any(|counter| !counter.is_advice())
+        })
+    }
+
     fn finish(&mut self) -> Result<()> {
         let came =
             |name: &&String| self.streams.contains_key(*name) || self.unchanged.contains(*name);

@@ -11,8 +11,8 @@ use super::code::{Arguments, Code, Loop, Place, Step};
 use super::eval::Scene;
 use super::fault::Fault;
 use super::functions::owned;
-use super::size;
 use super::value::Value;
+use super::weight;
 
 /// What an expression can name.
 pub(crate) struct Scope<'s> {
@@ -407,7 +407,7 @@ fn folded(code: &Code) -> Option<Result<Value<'static>, Fault>> {
     };
     folds.then(|| {
         let value = Scene::new(None).value(code)?;
-        size::whole(&value)?;
+        weight::whole(&value)?;
         Ok(owned(&value))
     })
 }

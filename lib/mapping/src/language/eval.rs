@@ -15,7 +15,7 @@ use super::json::{self, Fractions};
 use super::number::Number;
 use super::size::TURNS_MAX;
 use super::value::{Dict, Value, Valued, set};
-use super::{attributes, functions, size, slice};
+use super::{attributes, functions, size, slice, weight};
 
 /// What an expression is computed for.
 pub(crate) struct Scene<'a> {
@@ -63,7 +63,7 @@ impl<'a> Scene<'a> {
                 | Step::Comprehension(_)
         );
         if makes {
-            self.made += size::of(&value);
+            self.made += weight::of(&value);
             size::text(self.made)?;
         }
         Ok(value)
@@ -326,7 +326,7 @@ fn repeated<'a>(value: &Value<'a>, count: &Value<'a>) -> Valued<'a> {
     let count = usize::try_from(count).unwrap_or_default();
     match value {
         Value::Text(text) => size::text(text.len().saturating_mul(count))?,
-        Value::List(values) => size::text(size::of_all(values).saturating_mul(count))?,
+        Value::List(values) => size::text(weight::of_all(values).saturating_mul(count))?,
         _ => {}
     }
     Ok(match value {

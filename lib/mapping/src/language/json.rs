@@ -1,8 +1,8 @@
 //! JSON into values, and values into JSON.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use singer::quote::string_into;
 use singer::scan::{DEPTH_MAX, Quoted, Scanner, Token};
@@ -81,10 +81,12 @@ fn value<'a>(scanner: &mut Scanner<'a>, fractions: Fractions, depth: usize) -> V
 fn without_repeated(pairs: Dict<'_>) -> Dict<'_> {
     if pairs.len() <= FEW {
         let mut kept = Dict::with_capacity(pairs.len());
-        pairs.into_iter().for_each(|(key, value)| set(&mut kept, key, value));
+        for (key, value) in pairs {
+            set(&mut kept, key, value);
+        }
         return kept;
     }
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(pairs.len());
+    let mut places: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     let mut kept = Dict::with_capacity(pairs.len());
     for (key, value) in pairs {
         let Value::Text(name) = &key else { continue };

@@ -114,9 +114,8 @@ pub(crate) fn folded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            'ı' => out.push(c),
             // Cherokee is folded into its capitals.
-            '\u{13a0}'..='\u{13f5}' => out.push(c),
+            'ı' | '\u{13a0}'..='\u{13f5}' => out.push(c),
             '\u{13f8}'..='\u{13fd}' | '\u{ab70}'..='\u{abbf}' => out.extend(c.to_uppercase()),
             _ => {
                 let big = c.to_lowercase().flat_map(char::to_uppercase);

@@ -11,7 +11,6 @@ use winnow::token::{any, literal, one_of, take_while};
 
 use super::ast::{Argument, Binary, Form, Node};
 use super::input::{Input, Parsed, space, stop};
-use super::parse::expression;
 
 /// `12`, `1.5`, `.5`, `1e9`
 pub(super) fn number(i: &mut Input<'_>) -> Parsed<Form> {
@@ -43,6 +42,9 @@ pub(super) fn number(i: &mut Input<'_>) -> Parsed<Form> {
     text.parse::<BigInt>().map(Form::Int).map_err(|_| ErrMode::Backtrack(ContextError::new()))
 }
 
+/// Reads the expression in the braces of an f-string.
+pub(super) type Reads = fn(&mut Input<'_>) -> Parsed<Node>;
+
 /// A part of a text: characters, or a value in the braces of an f-string.
 enum Piece {
     Characters(String),
@@ -50,13 +52,13 @@ enum Piece {
 }
 
 /// `'a'`, `"a"`, with the prefix `r`, `u` or `f`; several in a row are one.
-pub(super) fn text(i: &mut Input<'_>) -> Parsed<Form> {
+pub(super) fn text(i: &mut Input<'_>, value: Reads) -> Parsed<Form> {
     let start = i.current_token_start();
-    let mut pieces = one(i)?;
+    let mut pieces = one(i, value)?;
     loop {
         let mut ahead = i.clone();
         space(&mut ahead);
-        match one(&mut ahead) {
+        match one(&mut ahead, value) {
             Ok(more) => {
                 pieces.extend(more);
                 *i = ahead;
@@ -95,7 +97,7 @@ fn joined(pieces: Vec<Piece>, at: Range<usize>) -> Form {
     whole
 }
 
-fn one(i: &mut Input<'_>) -> Parsed<Vec<Piece>> {
+fn one(i: &mut Input<'_>, value: Reads) -> Parsed<Vec<Piece>> {
     let start = i.current_token_start();
     let known = |prefix: &str| {
         matches!(prefix.to_ascii_lowercase().as_str(), "" | "r" | "u" | "f" | "b" | "rf" | "fr")
@@ -127,7 +129,7 @@ fn one(i: &mut Input<'_>) -> Parsed<Vec<Piece>> {
                     out.push(brace);
                 } else {
                     pieces.push(Piece::Characters(std::mem::take(&mut out)));
-                    pieces.push(Piece::Value(braced(i, brace)?));
+                    pieces.push(Piece::Value(braced(i, brace, value)?));
                 }
             }
             Ok('\\') if raw => {
@@ -142,12 +144,12 @@ fn one(i: &mut Input<'_>) -> Parsed<Vec<Piece>> {
 }
 
 /// Reads the value in the braces of an f-string, behind the first of them.
-fn braced(i: &mut Input<'_>, brace: char) -> Parsed<Node> {
+fn braced(i: &mut Input<'_>, brace: char, value: Reads) -> Parsed<Node> {
     let at = i.current_token_start() - 1;
     if brace == '}' {
         return stop(i, at, "a single `}` stands in an f-string: write `}}`");
     }
-    let value = match expression(i) {
+    let value = match value(i) {
         Err(ErrMode::Backtrack(_)) => {
             return stop(i, at, "a value is expected in the braces of an f-string");
         }

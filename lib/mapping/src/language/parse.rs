@@ -400,7 +400,7 @@ fn atom(i: &mut Input<'_>) -> Parsed<Node> {
         '(' => return nested(i, |i| parenthesised(i, start)),
         '[' => return nested(i, |i| listed(i, start)),
         '{' => nested(i, braced)?,
-        _ => alt((text, number, word)).parse_next(i)?,
+        _ => alt((|i: &mut Input<'_>| text(i, expression), number, word)).parse_next(i)?,
     };
     Ok(node(start, i, form))
 }

@@ -11,6 +11,7 @@ use super::given::Given;
 use super::letters::{self, is_space};
 use super::size;
 use super::value::{Value, Valued};
+use super::weight;
 
 pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     singer::quote::hex(&Md5::digest(bytes))
@@ -36,7 +37,7 @@ pub(crate) fn call<'a>(text: &Cow<'a, str>, method: Method, mut given: Given<'a>
         }
         Method::SplitLines => {
             let lines = letters::lines(text);
-            size::list(lines.len())?;
+            weight::list(lines.len())?;
             Value::list(lines.into_iter().map(|line| Value::text(line.to_owned())).collect())
         }
         Method::Partition | Method::RPartition => {
@@ -157,7 +158,7 @@ fn split<'a>(
         }
         None => words(text, most, from_end, &mut ranges),
     }
-    size::list(ranges.len())?;
+    weight::list(ranges.len())?;
     Ok(Value::list(ranges.into_iter().map(|(start, end)| part(text, start, end)).collect()))
 }
 

@@ -225,7 +225,7 @@ impl<'a> Value<'a> {
             Self::List(values) | Self::Tuple(values) => Ok(Rc::unwrap_or_clone(values)),
             Self::Dict(pairs) => Ok(pairs.iter().map(|(key, _)| key.clone()).collect()),
             Self::Text(text) => {
-                size::list(text.len())?;
+                size::text(text.len().saturating_mul(size_of::<Value<'_>>()))?;
                 Ok(text.chars().map(|c| Value::text(c.to_string())).collect())
             }
             other => Err(Fault::of(format!("`for` cannot go through {}", other.kind()))),

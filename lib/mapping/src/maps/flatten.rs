@@ -1,6 +1,6 @@
 //! Makes columns of the members of objects, with the names that the SDK gives them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use singer::scan::Scanner;
@@ -29,7 +29,7 @@ pub(crate) struct Flat {
 /// The members that the schema of an object declares.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Declared {
-    members: HashMap<String, Option<Declared>>,
+    members: BTreeMap<String, Option<Declared>>,
 }
 
 impl Declared {

@@ -97,7 +97,7 @@ impl Rows<'_> {
             for (name, value) in &self.open.besides {
                 mark[name] = value.clone();
             }
-            self.run.states.state().set_bookmark(&self.open.id, mark);
+            self.set_bookmark(mark);
         }
     }
 }

@@ -63,6 +63,10 @@ pub(crate) struct OpenStream {
     pub settled: Settled,
     /// Rows since the last state.
     pub unstated: u64,
+    /// All rows are judged together: no state covers some of them before.
+    pub judged: bool,
+    /// The bookmark of a stream that is judged, until that has been.
+    pub unjudged: Option<Value>,
 }
 
 impl OpenStream {
@@ -117,6 +121,8 @@ impl OpenStream {
             replication_key,
             settled: Settled::All,
             unstated: 0,
+            judged: false,
+            unjudged: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::receive::Event;
 use crate::rejects::Rejects;
 use crate::rows::made::fits;
 use crate::run_tap::one_name;
+use crate::unjudged::Unjudged;
 use crate::word::{Syncing, Word};
 
 /// So many written batches wait to be filled again.
@@ -49,6 +50,7 @@ impl Source {
             streams: Vec::new(),
             names: BTreeMap::new(),
             syncing: None,
+            unjudged: Unjudged::default(),
             spare,
             give_back,
         };
@@ -101,6 +103,7 @@ struct Mapped {
     names: BTreeMap<String, (usize, String)>,
     /// The stream of the tap that is being read, where the tap says it.
     syncing: Option<String>,
+    unjudged: Unjudged<(String, Word)>,
     spare: Receiver<Batch>,
     give_back: SyncSender<Batch>,
 }
@@ -127,7 +130,8 @@ impl Mapped {
             Event::Rows(at, batch) => return self.rows(at, batch, ready),
             Event::State(value, word) => {
                 let word = self.turn(word)?;
-                ready.push_back(Event::State(value, word));
+                let states = self.unjudged.hold((value, word));
+                ready.extend(states.map(|(value, word)| Event::State(value, word)));
             }
             Event::Turn(word) => {
                 let word = self.turn(word)?;
@@ -139,6 +143,8 @@ impl Mapped {
                 if messages > 0 {
                     self.stages.finish()?;
                 }
+                let state = self.unjudged.end();
+                ready.extend(state.map(|(value, word)| Event::State(value, word)));
                 ready.push_back(Event::End(messages));
             }
             Event::Failed(_) => ready.push_back(event),
@@ -191,6 +197,9 @@ impl Mapped {
     fn rows(&mut self, at: usize, batch: Batch, ready: &mut VecDeque<Event>) -> Result<()> {
         let Incoming { stream, span, routes } = &mut self.streams[at];
         let _within = span.enter();
+        if self.stages.judges(stream.of_tap()) {
+            self.unjudged.add(stream.of_tap());
+        }
         if let [Outgoing { at, rows: None, .. }] = &routes[..] {
             ready.push_back(Event::Rows(*at, batch));
             return Ok(());
@@ -249,6 +258,7 @@ impl Mapped {
         if let Some(read) = std::mem::replace(&mut self.syncing, now) {
             if self.streams.iter().any(|known| known.stream.of_tap() == read) {
                 self.stages.complete(&read)?;
+                self.unjudged.remove(&read);
             } else {
                 self.stages.unchanged(&read);
             }
