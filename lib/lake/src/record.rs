@@ -129,6 +129,11 @@ impl Lake {
         Ok(records)
     }
 
+    /// Lists the sources that have a run record of a day, also those without rows of it.
+    pub fn recorded(&self, day: Datestamp) -> Result<Vec<String>> {
+        Ok(self.run_records(day)?.into_iter().map(|record| record.source).collect())
+    }
+
     /// Refuses a day that a source is still to be extracted for.
     pub fn check_awaited(&self, day: Datestamp) -> Result<()> {
         for record in self.run_records(day)? {

@@ -34,6 +34,22 @@ pub struct RowHashSettings {
     /// Column within whose values equal rows are counted: rows that are equal but for this column
     /// are one row, unless they stand several times under one value of it.
     pub count_by: Option<String>,
+    /// When two values are equal: `normal` where they mean the same in the type of their column, so
+    /// that 1.5 is 1.50; `written` where they are written in the same way. Then a column may change
+    /// its type, and no key changes.
+    #[serde(default)]
+    pub values: Values,
+}
+
+/// When two values are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Values {
+    /// They mean the same.
+    #[default]
+    Normal,
+    /// They are written in the same way.
+    Written,
 }
 
 /// Columns of a stream.
@@ -76,6 +92,7 @@ pub(crate) struct RowHash {
     /// The place of the column within whose values equal rows are counted.
     count_by: Option<usize>,
     duplicates: Duplicates,
+    values: Values,
     normal: Vec<u8>,
 }
 
@@ -89,9 +106,7 @@ impl RowHash {
         if columns.iter().any(|column| column.name == ROW_HASH) {
             return Err(Error::new(ErrorKind::Config, "cannot add a row hash")
                 .with("reason", format!("the stream has a column `{ROW_HASH}`"))
-                .hint(
-                    "remove `row_hash` from the settings, or rename the column by a stream map",
-                ));
+                .hint("rename the column in the source, or remove `row_hash` from the settings"));
         }
         let mut named: Vec<(&str, usize, Kind)> = Vec::new();
         for (at, column) in columns.iter().enumerate() {
@@ -121,8 +136,13 @@ impl RowHash {
             label.extend_from_slice(name.as_bytes());
             (at, kind, label)
         });
-        let columns = columns.collect();
-        Ok(Self { columns, count_by, duplicates: settings.count_duplicates, normal: Vec::new() })
+        Ok(Self {
+            columns: columns.collect(),
+            count_by,
+            duplicates: settings.count_duplicates,
+            values: settings.values,
+            normal: Vec::new(),
+        })
     }
 
     /// Returns the key of a row; `None` where the row is one that is left out.
@@ -141,7 +161,9 @@ impl RowHash {
                     self.normal.extend_from_slice(label);
                     let length_at = self.normal.len();
                     self.normal.extend_from_slice(&[0; 8]);
-                    if is_always_normal(*kind) {
+                    // Members of objects have no order, and no column turns from objects to texts.
+                    let is_written = self.values == Values::Written && *kind != Kind::Json;
+                    if is_written || is_always_normal(*kind) {
                         self.normal.extend_from_slice(text);
                     } else {
                         normal_into(*kind, text, &mut self.normal);
@@ -203,6 +225,7 @@ mod tests {
             count_duplicates: duplicates,
             except,
             count_by,
+            values: Values::Normal,
         };
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
@@ -263,6 +286,7 @@ mod tests {
             count_duplicates: Duplicates::Keep,
             except: vec!["source".to_owned()],
             count_by: Some("source".to_owned()),
+            values: Values::Normal,
         };
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
@@ -273,6 +297,28 @@ mod tests {
         let keys = [key("x"), key("y"), key("y")];
         assert!(keys[0] == keys[1] && keys[1] != keys[2]);
         assert_eq!(singer::quote::hex(&keys[0]), narrow[0].clone().unwrap());
+    }
+
+    #[test]
+    fn values_as_they_are_written_keep_their_keys_in_a_column_of_another_type() {
+        let key = |values: Values, kind: &str, value: &'static str| {
+            let column = Column::new("c", json!({ "type": kind }));
+            let settings = RowHashSettings {
+                columns: Columns::Unsaid,
+                count_duplicates: Duplicates::Keep,
+                except: Vec::new(),
+                count_by: None,
+                values,
+            };
+            let mut hasher = RowHash::new(&settings, &[column]).unwrap();
+            let cell = Cell::Text(value.as_bytes());
+            hasher.hash(|_| cell, &mut Counts::new()).unwrap().unwrap()
+        };
+        let written = |kind, value| key(Values::Written, kind, value);
+        assert_eq!(written("number", "1.50"), written("string", "1.50"));
+        assert_ne!(written("number", "1.50"), written("number", "1.5"));
+        assert_ne!(key(Values::Normal, "number", "1.50"), key(Values::Normal, "string", "1.50"));
+        assert_eq!(key(Values::Normal, "number", "1.50"), key(Values::Normal, "number", "1.5"));
     }
 
     fn cells(row: &[Option<String>]) -> Vec<Cell<'_>> {

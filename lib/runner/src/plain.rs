@@ -1,6 +1,7 @@
 //! What a day of a file of the plain shape holds: whether there is something new to load, and what
 //! must not be in it any more.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -47,10 +48,15 @@ pub fn forget_gone(root: &Path, day: Datestamp, list: &Path, now: &str) -> Resul
             || before.lines().any(|file| now.lines().all(|known| known != file)));
     if is_gone && root.is_dir() {
         let lake = Lake::open(root)?;
+        // A source that failed has no rows, but a record that says so.
+        let mut sources: BTreeSet<String> = lake.recorded(day)?.into_iter().collect();
         for source in lake.sources()? {
             if lake.days(&source)?.contains(&day) {
-                lake.remove_day(&source, day)?;
+                sources.insert(source);
             }
+        }
+        for source in sources {
+            lake.remove_day(&source, day)?;
         }
     }
     if before != now {

@@ -32,10 +32,47 @@ fn faults_have_a_line_and_a_column() {
             assert!(!done.stderr.contains("hidden-word"), "{}", done.stderr);
         }
     }
+    for (text, says) in [
+        ("# a comment\n".to_owned(), "the file is empty"),
+        ("sources:\n\t- type: local\n".to_owned(), "tabs"),
+        (format!("{whole}---\n{whole}"), "single YAML document"),
+        (change("  table: t", "  table: a.b.c"), "write TABLE or SCHEMA.TABLE"),
+        (change("  table: t", "  table: t\n  port: \"5432\""), "without quotes"),
+        (change("postgres", "mysql"), "write postgres"),
+        (format!("{whole}monitor: 60s\n"), "`monitor` is not a mapping"),
+        (format!("{whole}timezone: Mars/Base\n"), "Europe/Berlin"),
+    ] {
+        file(root, "config.yaml", &text);
+        let done = ours("chorus").args(["validate"]).args([root.join("config.yaml")]).go();
+        let done = done.exits(78);
+        assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+        assert!(!done.stderr.contains("hidden-word"), "{}", done.stderr);
+    }
     file(root, "config.yaml", whole.replace("target:", "targets:"));
     let done = ours("chorus").args(["validate"]).args([root.join("config.yaml")]).go().exits(78);
     assert!(done.stderr.contains("did you mean `target`"), "{}", done.stderr);
     ours("chorus").args(["run"]).args([root.join("none.yaml")]).go().exits(66);
+}
+
+#[test]
+fn what_is_missing_is_said_with_its_place_before_a_row_is_read() {
+    let (folder, database) = (folder(), database("missing"));
+    let root = folder.path();
+    let api = "- {type: api, url: \"http://127.0.0.1:1/\", auth_token: \"${NOT_SET}\"}\n";
+    config(root, api, &database, "");
+    let done = run(root).go().exits(78);
+    for says in ["variable: NOT_SET", "key: auth_token of api", "line: 2", "NOT_SET=... into"] {
+        assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+    }
+    assert!(!root.join(".chorus/lake").exists());
+    file(root, ".env", "NOT_SET=here\n");
+    run(root).args(["--retries", "0"]).go().exits(75);
+    config(root, "- {type: local, path: data}\n", &database, "");
+    let done = run(root).go().exits(66);
+    let path = format!("path: {}", root.join("data").display());
+    for says in ["cannot find the files of a source", &path, "line: 2", "column: 23"] {
+        assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+    }
 }
 
 #[test]

@@ -95,6 +95,45 @@ fn all_files_become_one_table_and_a_second_run_adds_nothing() {
 }
 
 #[test]
+fn a_column_that_becomes_text_later_adds_no_row() {
+    let (folder, database) = (folder(), database("later"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    let rows = "id,amount,at\n1,1.50,2026-01-31T06:00:00.500Z\n2,2,2026-02-01T07:00:00+01:00\n";
+    file(root, "data/a.csv", rows);
+    config(root, LOCAL, &database, "");
+    run(root).go().success();
+    let kinds = "SELECT pg_typeof(amount), pg_typeof(at) FROM sales LIMIT 1";
+    assert_eq!(database.psql(kinds), "numeric|timestamp with time zone");
+    // One file makes the columns texts, then the first one itself does.
+    file(root, "data/b.csv", "id,amount,at\n3,unknown,never\n");
+    run(root).go().success();
+    assert_eq!(database.psql(kinds), "text|text");
+    file(root, "data/a.csv", format!("{rows}4,none,soon\n"));
+    run(root).go().success();
+    let expected = "1|1.50|2026-01-31T06:00:00.500Z\n2|2|2026-02-01T07:00:00+01:00\n\
+                    3|unknown|never\n4|none|soon";
+    assert_eq!(database.psql("SELECT id, amount, at FROM sales ORDER BY 1"), expected);
+}
+
+#[test]
+fn a_source_that_failed_is_in_the_way_of_nothing_once_it_is_removed() {
+    let (folder, database) = (folder(), database("failed"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "id\n1\n");
+    let api = "- {type: api, url: \"ftp://example.com\"}\n";
+    config(root, &format!("{LOCAL}{api}"), &database, "");
+    run(root).go().exits(78);
+    // The rows of the other source wait for it.
+    let there = "SELECT count(*) FROM pg_tables WHERE tablename = 'sales'";
+    assert_eq!(database.psql(there), "0");
+    config(root, LOCAL, &database, "");
+    run(root).go().success();
+    assert_eq!(database.psql("SELECT count(*) FROM sales"), "1");
+}
+
+#[test]
 fn strict_mode_fails_sets_aside_or_nulls_what_does_not_fit() {
     let data = "id,amount\n1,1.5\n2,many\n";
     let schema = "schema:\n  columns: {id: int64, amount: float64}\n";

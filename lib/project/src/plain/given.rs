@@ -116,7 +116,10 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
         }
         (Form::Count, Value::Number(number)) if number.as_u64().is_some() => Ok(scalar.clone()),
         (Form::Count, Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
-        (Form::Count, _) => Err(misfit("it is not a whole number")),
+        (Form::Count, _) => {
+            let hint = "write a number without quotes, such as 22, or a variable: ${NAME}";
+            Err(misfit("it is not a whole number").hint(hint))
+        }
         (Form::Boolean, _) => Err(misfit("it is not a boolean").hint("write true or false")),
         (Form::Words(words), Value::String(word)) if words.contains(&word.as_str()) => {
             Ok(scalar.clone())

@@ -195,7 +195,10 @@ impl Plain {
             }
         }
         if with_key {
-            let mut hash = json!({ "columns": "all", "count_duplicates": self.duplicates() });
+            // A later file may make a column wider: the keys of its rows stay.
+            let mut hash = json!({
+                "columns": "all", "count_duplicates": self.duplicates(), "values": "written",
+            });
             if self.combine {
                 hash["except"] = json!([self.source_column]);
                 hash["count_by"] = self.source_column.as_str().into();
@@ -315,7 +318,7 @@ fn passed(given: &Given, name: &str, part: &str, secrets: &mut Secrets) -> Optio
 }
 
 /// Escapes what would be a variable for Meltano, and is none here: `$NAME`.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         let rest = &text[at + c.len_utf8()..];

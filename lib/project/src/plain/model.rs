@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use singer::Error;
 
 use super::given::Given;
 use super::types::PlainType;
@@ -62,6 +63,15 @@ impl PlainSource {
     /// Returns the path of local files, with its variables.
     pub fn local_path(&self) -> Option<&str> {
         self.given.text("path").filter(|_| self.kind == SourceKind::Local)
+    }
+
+    /// Adds to a failure where the file says the path.
+    #[must_use]
+    pub fn at_path(&self, failure: Error) -> Error {
+        match self.given.get("path") {
+            Some(one) => failure.with("line", one.spot.line).with("column", one.spot.column),
+            None => failure,
+        }
     }
 }
 

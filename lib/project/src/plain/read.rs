@@ -8,10 +8,12 @@ use singer::{Error, ErrorKind, Result};
 
 use super::given::{Given, One, has_variable, misfit};
 use super::keys;
+use super::made::escaped;
 use super::model::{Monitor, Plain, PlainSource, SourceKind};
 use super::span::duration;
 use super::times;
 use super::types::{self, PlainType};
+use crate::variables::Variables;
 use crate::warning;
 
 impl Plain {
@@ -20,11 +22,7 @@ impl Plain {
     /// # Errors
     /// `Config` with the line and column of what is wrong.
     pub fn read(text: &str) -> Result<Self> {
-        if text.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Config, "the file is empty")
-                .hint("write `sources` and `target`: see docs/guides/one-file.md"));
-        }
-        let node = places::parse(text)?;
+        let node = parsed(text)?;
         let members = members(&node, "the file")?;
         let given = Given::read(&members, keys::TOP, "the file", node.spot)?;
         let sources = sources(&node)?;
@@ -97,6 +95,31 @@ impl Plain {
         sources.chain(self.target.iter().map(|target| ("target", target)))
     }
 
+    /// Refuses variables that have no value.
+    ///
+    /// # Errors
+    /// `Config` with the line and column of the text that needs one.
+    pub fn check_variables(&self, variables: &Variables) -> Result<()> {
+        for (part, given) in self.parts() {
+            for one in given.all().iter().filter(|one| !one.is_literal_secret()) {
+                let mut missing = BTreeSet::new();
+                variables.expand(&escaped(one.value.as_str().unwrap_or_default()), &mut missing);
+                if let Some(name) = missing.first() {
+                    return Err(one
+                        .spot
+                        .fault("cannot find the value of a variable")
+                        .with("variable", name)
+                        .with("key", format!("{} of {part}", one.name))
+                        .hint(format!(
+                            "write {name}=... into the file .env beside the config.yaml, or set \
+                             the variable in the shell"
+                        )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn warn_of_secrets(&mut self) {
         let literal = |(part, given): (&str, &Given)| {
             let of = |one: &One| format!("{} of {part} (line {})", one.name, one.spot.line);
@@ -112,6 +135,15 @@ impl Plain {
             ));
         }
     }
+}
+
+/// Refuses a file without a value, such as one of comments only.
+fn parsed(text: &str) -> Result<Node> {
+    let node = if text.trim().is_empty() { None } else { Some(places::parse(text)?) };
+    node.filter(|node| !node.is_null()).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "the file is empty")
+            .hint("write `sources` and `target`: see docs/guides/one-file.md")
+    })
 }
 
 /// Refuses a CSV file that the next run would read.

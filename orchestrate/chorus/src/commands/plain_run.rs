@@ -56,7 +56,7 @@ pub fn run(file: &Path, args: &RunArgs, context: &Arc<Context>) -> Result<()> {
         singer::scrub::learn(secret);
     }
     let requests = Requests::listen()?;
-    let whole = Whole { plain, made, folder, contract, lake, args, context, requests, clock };
+    let whole = Whole { plain, made, file, folder, contract, lake, args, context, requests, clock };
     whole.wait_for_start();
     if whole.is_over() {
         return Ok(());
@@ -64,7 +64,11 @@ pub fn run(file: &Path, args: &RunArgs, context: &Arc<Context>) -> Result<()> {
     let Some(monitor) = &whole.plain.monitor else { return whole.once(false) };
     tracing::info!("g and Enter, Ctrl-C or SIGTERM end this after the running steps");
     let mut known = whole.local_files();
-    whole.once(false)?;
+    match whole.once(false) {
+        // The first files are still to come.
+        Err(failure) if failure.kind() == ErrorKind::NoInput => whole.report(&failure),
+        ended => ended?,
+    }
     let mut looked = Instant::now();
     while !whole.is_over() {
         std::thread::sleep(TICK.min(monitor.interval));
@@ -80,8 +84,7 @@ pub fn run(file: &Path, args: &RunArgs, context: &Arc<Context>) -> Result<()> {
         known = now;
         context.warnings.forgive();
         if let Err(failure) = whole.once(monitor.reextract_all) {
-            let warning = warning!("W-SCHEDULE-FAILED", "{}: {failure}", whole.plain.name);
-            context.warnings.tell(&warning);
+            whole.report(&failure);
             // The files are looked at again as if they were new.
             known = String::new();
         }
@@ -113,6 +116,7 @@ fn refuse_flags(args: &RunArgs) -> Result<()> {
 struct Whole<'a> {
     plain: Plain,
     made: Made,
+    file: &'a Path,
     folder: PathBuf,
     /// The path of the contract, from the folder.
     contract: String,
@@ -128,6 +132,11 @@ impl Whole<'_> {
     fn is_over(&self) -> bool {
         let end = self.plain.times.end.as_ref();
         self.requests.count() > 0 || end.is_some_and(|(end, _)| *end <= self.clock.now())
+    }
+
+    fn report(&self, failure: &Error) {
+        let warning = warning!("W-SCHEDULE-FAILED", "{}: {failure}", self.plain.name);
+        self.context.warnings.tell(&warning);
     }
 
     fn wait_for_start(&self) {
@@ -165,13 +174,30 @@ impl Whole<'_> {
     }
 
     fn local_paths(&self, project: &Project) -> Vec<PathBuf> {
-        let mut paths = Vec::new();
-        for path in self.plain.sources.iter().filter_map(PlainSource::local_path) {
-            let path = project.variables.expand(path, &mut BTreeSet::new());
-            let found = files::paths::find(&self.folder.join(path).to_string_lossy());
-            paths.extend(found.unwrap_or_default());
-        }
-        paths
+        let found = |source| self.files_of(source, project).unwrap_or_default();
+        self.plain.sources.iter().flat_map(found).collect()
+    }
+
+    /// Returns the files of a source, if it is a local one.
+    fn files_of(&self, source: &PlainSource, project: &Project) -> Result<Vec<PathBuf>> {
+        let Some(path) = source.local_path() else { return Ok(Vec::new()) };
+        let path = self.folder.join(project.variables.expand(path, &mut BTreeSet::new()));
+        files::paths::find(&path.to_string_lossy()).map_err(|failure| {
+            let found = Error::new(failure.kind(), "cannot find the files of a source")
+                .with("source", &source.name)
+                .with("path", path.display())
+                .with("reason", failure.message());
+            source.at_path(found).hint(
+                "correct `path`: a relative one starts at the folder of the config.yaml; a folder \
+                 needs files that end with .csv, .tsv, .psv, .txt, .json, .jsonl or .zip",
+            )
+        })
+    }
+
+    /// Checks what can be known before the first row.
+    fn check(&self, project: &Project) -> Result<()> {
+        self.plain.check_variables(&project.variables)?;
+        self.plain.sources.iter().try_for_each(|source| self.files_of(source, project).map(drop))
     }
 
     /// Removes what the day has of files that are gone and of other settings; tells whether it has.
@@ -191,6 +217,8 @@ impl Whole<'_> {
             None => self.clock.now().to_zoned(TimeZone::UTC).date().into(),
         };
         let project = self.project(day)?;
+        self.check(&project)
+            .map_err(|failure| failure.with("path of the file", self.file.display()))?;
         self.write_contract()?;
         let how = &self.args.how;
         let is_other = self.forget_gone(&project, day)?;
