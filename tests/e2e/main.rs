@@ -45,6 +45,7 @@ mod conformance {
 mod mapping {
     mod both_ways;
     mod faults;
+    mod forget;
     mod inline;
     mod maps;
     mod projects;

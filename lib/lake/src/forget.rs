@@ -81,7 +81,9 @@ impl Lake {
         };
         // A day that no run has finished is not finished by this.
         let record = self.run_record(&source, day)?;
-        let is_recorded = record.is_some_and(|record| record.tables.contains_key(table));
+        let recorded = record.as_ref().and_then(|record| record.tables.get(table));
+        let is_recorded =
+            recorded.is_some_and(|known| known.manifest_sha256 == partition.manifest_sha256);
         staged.publish(files, contents)?;
         if is_recorded {
             run.finish()?;

@@ -53,6 +53,20 @@ impl Settings {
         }
         Ok(pipeline)
     }
+
+    /// Returns the names of all settings of this kind.
+    #[must_use]
+    pub fn names() -> Vec<String> {
+        let schema = schemars::schema_for!(Self).to_value();
+        let settings = schema["properties"].as_object().into_iter().flatten();
+        let names = settings.flat_map(|(name, setting)| {
+            let aliases = setting["x-aliases"].as_array().into_iter().flatten();
+            let aliases: Vec<String> =
+                aliases.filter_map(|one| one.as_str()).map(str::to_owned).collect();
+            std::iter::once(name.clone()).chain(aliases)
+        });
+        names.collect()
+    }
 }
 
 /// The stages within a tap or a target.

@@ -1,5 +1,8 @@
 //! Removes the rows of a person from what a project keeps, and says what it cannot reach.
 
+mod behind;
+mod days;
+mod files;
 mod targets;
 mod texts;
 
@@ -7,20 +10,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use disk::Datestamp;
-use lake::{Key, Lake, Partition};
+use lake::Lake;
 use mapping::contract::{Contract, Stand};
 use project::plugin::SettingRole;
 use project::{Job, Project, Step};
 use serde::Serialize;
-use serde_json::{Value, json};
-use singer::{Error, ErrorKind, Kind, Result, Secret};
+use serde_json::Value;
+use singer::{Error, ErrorKind, Result, Secret};
+
+use self::days::Days;
 
 use crate::contracts::Source;
-use crate::history::{self, History};
-use crate::lake_paths::{self, day_written};
-use crate::record::RunStatus;
-use crate::state_stores::States;
+use crate::lake_paths::{self, lake_written};
 use crate::store;
+
+/// How many places are named that were not reached, where nothing was found.
+const UNREACHED_TOLD: usize = 5;
 
 /// Whose rows are removed, and from what.
 #[derive(Clone, Debug)]
@@ -86,46 +91,64 @@ pub struct FileLines {
 pub struct Statement {
     /// The target.
     pub target: String,
-    /// The SQL.
+    /// The SQL; the value is masked in it, unless it is left to the user to run it.
     pub sql: String,
+    /// How many rows it removes.
+    pub rows: Option<u64>,
     /// It was run.
     pub done: bool,
 }
 
-/// Looks for the rows of a person, and removes them if that is asked for.
+/// Looks for the rows of a person, and removes them if that is asked for. The targets are asked
+/// before anything is removed: a value that a table cannot have must not leave a person half
+/// forgotten.
 ///
 /// # Errors
-/// The project cannot be read, or has no such stream. What fails on the way is in
-/// [`Forgotten::failures`].
+/// The project cannot be read, or has no such stream or column; with `apply`, a target that cannot
+/// say what it would remove. What fails on the way is in [`Forgotten::failures`].
 pub fn forget(project: &Project, what: &Forgetting) -> Result<Forgotten> {
     let mut done = Forgotten::default();
     let steps = steps(project, what, &mut done)?;
     let values = values(project, what, &steps, &mut done)?;
-    let mut schema = None;
-    for (root, source) in lakes(project, &steps)? {
-        let lake = Lake::open(&root)?;
-        let mut of_lake = OfLake { what, values: &values, done: &mut done, schema: &mut schema };
-        if let Err(failure) = of_lake.source(&lake, &source) {
+    let mut days = Days::default();
+    for (root, sources) in lakes(project, &steps)? {
+        if let Err(failure) = days.find(&root, &sources, what, &mut done) {
             done.failures.push(failure);
         }
-        if what.apply {
-            lake.sweep()?;
-        }
     }
-    files(project, what, &steps, &values, &mut done)?;
-    targets::statements(project, what, (&steps, &values), schema.as_ref(), &mut done);
-    if schema.is_none() && done.statements.is_empty() {
-        return Err(Error::new(ErrorKind::NoInput, "cannot find the stream")
-            .with("stream", &what.stream)
-            .with("looked at", format!("{} pipelines", steps.len()))
-            .hint("`chorus days JOB` lists the days, and a folder `table=STREAM` is in each"));
+    let (mut asked, failures) =
+        targets::ask(project, what, (&steps, &values), days.schema.as_ref(), &mut done);
+    let is_nowhere = days.found.is_empty() && asked.is_empty();
+    if is_nowhere && done.failures.is_empty() && failures.is_empty() {
+        return Err(unknown_stream(what, &steps, &done));
     }
+    let is_running = what.apply && !what.keep_targets;
+    match failures.into_iter().next() {
+        Some(failure) if is_running => return Err(targets::untouched(failure)),
+        failure => done.failures.extend(failure),
+    }
+    days.check_column(what, asked.is_empty())?;
+    if is_running {
+        targets::run(&mut asked, &mut done);
+    }
+    done.statements = asked.into_iter().map(|asked| asked.statement).collect();
+    days.go_through(what, &values, &mut done);
+    files::look(project, what, (&steps, &values), &mut done)?;
     done.unreached.insert("backups, and copies that other programs have made".to_owned());
     done.unreached.insert(
         "the source itself: remove the person there first, or the next run brings the rows again"
             .to_owned(),
     );
     Ok(done)
+}
+
+fn unknown_stream(what: &Forgetting, steps: &[Step], done: &Forgotten) -> Error {
+    let failure = Error::new(ErrorKind::NoInput, "cannot find the stream")
+        .with("stream", &what.stream)
+        .with("looked at", format!("{} pipelines", steps.len()));
+    let left = done.unreached.iter().take(UNREACHED_TOLD);
+    left.fold(failure, |failure, one| failure.with("not reached", one))
+        .hint("`chorus days JOB` lists the days, and a folder `table=STREAM` is in each")
 }
 
 /// Returns the pipelines of the jobs.
@@ -171,8 +194,13 @@ fn values(
             let contract = Contract::from_path(&path)?;
             let (stream, column) = (&what.stream, &what.column);
             match contract.stands_for(stream, column, what.value.reveal(), key.as_ref())? {
-                Some(Stand::Text(text)) => {
-                    values.insert(text);
+                Some(Stand::Texts(texts)) => values.extend(texts),
+                Some(Stand::Lost(word)) if needs_key(word) && key.is_none() => {
+                    done.unreached.insert(format!(
+                        "what `{}` writes: {stream}.{column} is protected there by {word}, and the \
+                         setting `protect_key` is missing, without which its rows cannot be found",
+                        step.name
+                    ));
                 }
                 Some(Stand::Lost(word)) => {
                     done.unreached.insert(format!(
@@ -186,6 +214,11 @@ fn values(
         }
     }
     Ok(values)
+}
+
+/// Tells whether a protection makes texts by which who has the key finds a value again.
+fn needs_key(word: &str) -> bool {
+    matches!(word, "hash" | "token")
 }
 
 fn contracts(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -205,13 +238,11 @@ fn contracts(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns the lakes and sources that the steps write or read.
-fn lakes(project: &Project, steps: &[Step]) -> Result<BTreeSet<(PathBuf, String)>> {
+/// Returns the lakes that the steps write or read, with the sources that they name.
+fn lakes(project: &Project, steps: &[Step]) -> Result<BTreeMap<PathBuf, BTreeSet<String>>> {
     let mut found = BTreeSet::new();
     for step in steps {
-        if let Some((root, source, _)) = day_written(project, step) {
-            found.insert((root, source));
-        }
+        found.extend(lake_written(project, step));
         let tap = step.tap();
         if let Some(root) =
             tap.text_for(SettingRole::LakeRoot).filter(|_| lake_paths::reads_day(tap))
@@ -230,177 +261,11 @@ fn lakes(project: &Project, steps: &[Step]) -> Result<BTreeSet<(PathBuf, String)
         }
     }
     // `output` and `./output` are one folder.
-    let mut folders = BTreeMap::new();
+    let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for (root, source) in found {
         if let Ok(real) = root.canonicalize() {
-            folders.insert((real, source), root);
+            folders.entry(real).or_default().insert(source);
         }
     }
-    Ok(folders.into_keys().collect())
-}
-
-/// What is done in a lake.
-struct OfLake<'a> {
-    what: &'a Forgetting,
-    values: &'a BTreeSet<String>,
-    done: &'a mut Forgotten,
-    /// The SCHEMA of the stream, as the last day has it.
-    schema: &'a mut Option<Value>,
-}
-
-impl OfLake<'_> {
-    fn source(&mut self, lake: &Lake, source: &str) -> Result<()> {
-        for day in lake.days(source)? {
-            if !lake.has(&Key::table(source, day, &self.what.stream))? {
-                continue;
-            }
-            let partition = lake.read(source, day, &self.what.stream)?;
-            *self.schema = Some(schema_of(&partition));
-            match self.partition(lake, &partition) {
-                Ok((rows, found)) => {
-                    let place = partition.show();
-                    let source = source.to_owned();
-                    self.done.days.push(DayRows { source, day, place, rows, found });
-                }
-                Err(failure) if failure.kind() == ErrorKind::NoInput => {
-                    let column = &self.what.column;
-                    let text = format!("{}: it has no column {column}", partition.show());
-                    self.done.unreached.insert(text);
-                }
-                Err(failure) => self.done.failures.push(failure),
-            }
-        }
-        Ok(())
-    }
-
-    fn partition(&mut self, lake: &Lake, partition: &Partition) -> Result<(u64, u64)> {
-        let schema = &partition.manifest.schema;
-        let column = singer::schema::columns(schema);
-        let column = column.iter().find(|column| column.name == self.what.column);
-        let kind = column.map_or(Kind::String, |column| column.kind);
-        let mut alike = 0_u64;
-        let mut is_meant = |text: &[u8]| {
-            let Ok(text) = std::str::from_utf8(text) else { return false };
-            let found = self.values.iter().any(|value| is_same(kind, value, text));
-            if !found && self.values.iter().any(|value| texts::is_alike(value, text)) {
-                alike += 1;
-            }
-            found
-        };
-        let column = &self.what.column;
-        let mut found = lake.count_rows(partition, column, &mut is_meant)?;
-        if self.what.apply && found.found > 0 {
-            let tool = concat!("chorus ", env!("CARGO_PKG_VERSION"));
-            found = lake.remove_rows(partition, column, tool, &mut is_meant)?;
-        }
-        if alike > 0 {
-            self.done.unreached.insert(format!(
-                "{}: rows whose {column} differs only in letter case or in spaces: {alike}; look \
-                 at them, and run it again with their value",
-                partition.show()
-            ));
-        }
-        let state = partition.manifest.state.as_ref().map(Value::to_string).unwrap_or_default();
-        if self.values.iter().any(|value| texts::holds(&state, value)) {
-            self.done.unreached.insert(format!(
-                "{}: the state in its manifest holds the value; extract the day again",
-                partition.show()
-            ));
-        }
-        Ok((found.rows, found.found))
-    }
-}
-
-/// Tells whether a cell is the value: the same text, number or moment.
-fn is_same(kind: Kind, value: &str, text: &str) -> bool {
-    if value == text {
-        return true;
-    }
-    match kind {
-        Kind::Integer | Kind::Number => texts::same_number(value, text),
-        Kind::DateTime => {
-            let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
-            moment(value).is_some_and(|value| moment(text) == Some(value))
-        }
-        _ => false,
-    }
-}
-
-/// Returns the SCHEMA message of a table of a day.
-fn schema_of(partition: &Partition) -> Value {
-    let stream = partition.manifest.stream();
-    json!({
-        "type": "SCHEMA",
-        "stream": stream.name,
-        "schema": stream.schema,
-        "key_properties": stream.keys,
-    })
-}
-
-/// Looks through rejects, logs, records and states.
-fn files(
-    project: &Project,
-    what: &Forgetting,
-    steps: &[Step],
-    values: &BTreeSet<String>,
-    done: &mut Forgotten,
-) -> Result<()> {
-    let mut rejects = BTreeSet::new();
-    for plugin in steps.iter().flat_map(|step| &step.plugins).filter(|plugin| plugin.is_ours()) {
-        let name = plugin.config.get("rejects_file").and_then(Value::as_str);
-        rejects.insert(project.root.join(name.unwrap_or("rejects.jsonl")));
-    }
-    for path in rejects {
-        let is_meant = |line: &str| texts::is_of(line, &what.stream, &what.column, values);
-        let lines = texts::without_lines(&path, &is_meant, what.apply)?;
-        if lines > 0 {
-            done.files.push(FileLines { path, lines, whole: true });
-        }
-    }
-    let short = values.iter().filter(|value| !texts::is_findable(value)).count();
-    if short > 0 {
-        done.unreached.insert(
-            "logs, states and raw lines of rejects: the value is too short to be looked for in them"
-                .to_owned(),
-        );
-    }
-    let found: Vec<&String> = values.iter().filter(|value| texts::is_findable(value)).collect();
-    if found.is_empty() {
-        return Ok(());
-    }
-    for run in History::read(project)?.all() {
-        let is_running = run.record.status == RunStatus::Running;
-        if is_running && history::is_alive(project, &run.folder, &run.record) {
-            done.unreached.insert(format!("logs of a run that is running: {}", run.record.run));
-            continue;
-        }
-        for path in store::entries(&run.folder)? {
-            let ends_with = |ending: &str| path.extension().is_some_and(|end| end == ending);
-            if ends_with("json") && texts::masked(&path, &found, false)? > 0 {
-                // Its words, such as the day and the names of streams, are needed to read it.
-                done.unreached.insert(format!("the record of the run {}", run.record.run));
-            }
-            let is_log = ends_with("log");
-            let lines = if is_log { texts::masked(&path, &found, what.apply)? } else { 0 };
-            if lines > 0 {
-                done.files.push(FileLines { path, lines, whole: false });
-            }
-        }
-    }
-    states(project, &found, done)
-}
-
-/// Names the states that hold the value: to change one would have rows read again, or left out.
-fn states(project: &Project, values: &[&String], done: &mut Forgotten) -> Result<()> {
-    let states = States::open(project)?;
-    for id in states.state_ids()? {
-        let text = states.state(&id)?.map(|state| state.to_string()).unwrap_or_default();
-        if values.iter().any(|value| texts::holds(&text, value)) {
-            done.unreached.insert(format!(
-                "the state {id} holds the value: `chorus state clear {id}` removes it, and the \
-                 next run reads everything"
-            ));
-        }
-    }
-    Ok(())
+    Ok(folders)
 }

@@ -48,6 +48,13 @@ pub fn day_written(project: &Project, step: &Step) -> Option<(PathBuf, String, D
     Some((project.root.join(root), source, day?.parse().ok()?))
 }
 
+/// Returns the output folder and the source that a step writes, whatever the day, if its target
+/// writes days.
+pub fn lake_written(project: &Project, step: &Step) -> Option<(PathBuf, String)> {
+    let Partition { root, source, .. } = partition(step.target())?;
+    (!source.is_empty()).then(|| (project.root.join(root), source))
+}
+
 /// Tells whether the target of a step writes days, be it that of the run or today.
 pub fn writes_days(step: &Step) -> bool {
     partition(step.target()).is_some()

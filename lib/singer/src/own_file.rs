@@ -58,8 +58,20 @@ pub fn append(path: &Path) -> Result<File> {
 
 /// Opens a file to write lines behind its end, as [`append`] does. Where its last line has no end,
 /// as after a kill, it gets one.
+///
+/// While it is open, it has a shared lock: who replaces the file takes the lock alone, so that no
+/// line goes into a file that was replaced.
 pub fn append_lines(path: &Path) -> Result<File> {
-    let mut file = open(options().append(true).read(true).create(true), path)?;
+    let mut file = loop {
+        let file = open(options().append(true).read(true).create(true), path)?;
+        // A disk without locks has nobody who waits for one.
+        let is_locked = file.lock_shared().is_ok();
+        let id = |facts: std::fs::Metadata| (facts.dev(), facts.ino());
+        let is_there = path.metadata().map(id).ok() == file.metadata().map(id).ok();
+        if is_there || !is_locked {
+            break file;
+        }
+    };
     let mend = |file: &mut File| -> io::Result<()> {
         let mut last = [b'\n'];
         if file.metadata()?.len() > 0 {

@@ -33,6 +33,8 @@ pub struct Planned {
     pub steps: Vec<String>,
     /// The SCHEMA that a tap would write.
     pub schema: Option<Value>,
+    /// How many rows that are there already the steps would remove, where that was counted.
+    pub rows: Option<u64>,
 }
 
 /// Prints what a run would do.
@@ -45,6 +47,9 @@ pub(crate) fn print(planned: &[Planned], format: PlanFormat) -> Result<()> {
                 let mut told = json!({ "stream": one.stream, "steps": steps });
                 if let Some(schema) = &one.schema {
                     told["schema"] = schema.clone();
+                }
+                if let Some(rows) = one.rows {
+                    told["rows"] = rows.into();
                 }
                 told
             };

@@ -316,7 +316,7 @@ impl<M: Mapper> Mapping<M> {
                 let (columns, of) = (to.columns.len(), stream.columns.len());
                 let step = format!("{columns} columns, of {of} of stream {}", stream.name);
                 let schema = Some(schema_message(&to));
-                planned.push(Planned { stream: to.name, steps: vec![step], schema });
+                planned.push(Planned { stream: to.name, steps: vec![step], schema, rows: None });
             }
         }
         Ok(planned)

@@ -97,7 +97,7 @@ fn plan<T: Tap>(
         for mut stream in chosen.written().cloned() {
             stream.coverage = coverage.clone();
             let (steps, schema) = (steps.clone(), Some(schema_message(&stream)));
-            planned.push(Planned { stream: stream.name, steps, schema });
+            planned.push(Planned { stream: stream.name, steps, schema, rows: None });
         }
     }
     plan::print(&planned, format)

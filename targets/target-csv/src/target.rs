@@ -133,7 +133,7 @@ impl Target for TargetCsv {
                 checked.with("stream", &stream.name)?;
             }
             let steps = vec![naming.show(&stream.name)];
-            planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
+            planned.push(Planned { stream: stream.name.clone(), steps, schema: None, rows: None });
         }
         Ok(planned)
     }

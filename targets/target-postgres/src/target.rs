@@ -88,14 +88,14 @@ impl Target for TargetPostgres {
         for stream in streams {
             let name = target.table_of(stream)?;
             if !target.settings.forget_rows.is_empty() {
-                let steps = forget::statements(&target.settings, stream, &name)?;
-                planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
+                let client = target.session.connection(Role::Shared).idle()?;
+                planned.push(forget::plan(client, &target.settings, stream, &name)?);
                 continue;
             }
             let client = target.session.connection(Role::Shared).idle()?;
             let steps = plan::statements(client, &target.settings, stream, name)
                 .with("stream", &stream.name)?;
-            planned.push(Planned { stream: stream.name.clone(), steps, schema: None });
+            planned.push(Planned { stream: stream.name.clone(), steps, schema: None, rows: None });
         }
         Ok(planned)
     }

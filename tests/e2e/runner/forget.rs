@@ -59,9 +59,12 @@ fn the_rows_of_a_person_go_from_all_places_and_no_others() {
     let text = shown.text();
     assert!(text.contains("nothing was changed"), "{text}");
     assert!(
-        text.contains(&format!("DELETE FROM \"public\".\"t\" WHERE \"v\" = '{PERSON}'")),
+        text.contains("(to run, 2 rows): DELETE FROM \"public\".\"t\" WHERE \"v\" = '***'"),
         "{text}"
     );
+    assert!(!text.contains(PERSON), "{text}");
+    let kept = forget(&["--keep-targets"]).success().text();
+    assert!(kept.contains(&format!("WHERE \"v\" = '{PERSON}'")), "{kept}");
     assert!(text.contains("9.log: 1 lines would be masked"), "{text}");
     assert!(!shown.stderr.contains(PERSON), "{}", shown.stderr);
     assert_eq!(lake::sums(&project.lake()), sums);
@@ -77,6 +80,7 @@ fn the_rows_of_a_person_go_from_all_places_and_no_others() {
         .collect();
     assert_eq!(found, [(&json!(4), &json!(2)), (&json!(4), &json!(2))], "{report}");
     assert_eq!(report["statements"][0]["done"], true, "{report}");
+    assert_eq!(report["statements"][0]["rows"], 2, "{report}");
     assert!(!report["unreached"].as_array().unwrap().is_empty());
     assert_eq!(holding(&project), [""; 0]);
     lake::check(&project.lake());
@@ -129,8 +133,9 @@ fn rows_are_found_by_what_a_contract_made_of_the_value() {
     let lost = forget("id=18").success().text();
     assert!(lost.contains("protected there by mask"), "{lost}");
     // A column that is not there, and a stream.
-    let none = forget("mail=x@y.example").success().text();
-    assert!(none.contains("it has no column mail"), "{none}");
+    let none = forget("NAME=b");
+    assert!(none.stderr.contains("did you mean `name`?"), "{}", none.stderr);
+    none.exits(66);
     project.chorus(&["forget", "--stream", "zz", "--key", "id=1"]).go().exits(66);
     project.chorus(&["forget", "--stream", "a", "--key", "id="]).go().exits(64);
 }

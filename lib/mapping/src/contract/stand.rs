@@ -1,5 +1,6 @@
 //! What stands in the place of a value behind a contract, so that its rows are found again.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use singer::{Kind, Result, Secret};
@@ -13,8 +14,9 @@ use crate::protect::{Keys, Protection, Protector};
 pub enum Stand {
     /// The value.
     Value,
-    /// A text of its own, which no other value gets.
-    Text(String),
+    /// A text of its own, which no other value gets; more than one where the contract does not say
+    /// whether the column has numbers.
+    Texts(BTreeSet<String>),
     /// Nothing by which it could be found: the protection, in a word.
     Lost(&'static str),
 }
@@ -44,19 +46,24 @@ impl Contract {
             (Protection::Keep, _) => Stand::Value,
             (Protection::Hash | Protection::Token, Some(key)) => {
                 let keys = Some(Rc::new(Keys::new(key)?));
-                let kind = match property.logical {
-                    Some(Logical::Date) => Kind::Date,
-                    Some(Logical::Timestamp) => Kind::DateTime,
-                    Some(Logical::Time) => Kind::Time,
-                    // Numbers have one hash with the texts that show them.
-                    _ => Kind::String,
+                let kinds: &[Kind] = match property.logical {
+                    Some(Logical::Date) => &[Kind::Date],
+                    Some(Logical::Timestamp) => &[Kind::DateTime],
+                    Some(Logical::Time) => &[Kind::Time],
+                    Some(Logical::Integer | Logical::Number) => &[Kind::Number],
+                    Some(Logical::Object | Logical::Array) => &[Kind::Json],
+                    Some(Logical::String | Logical::Boolean) => &[Kind::String],
+                    None => &[Kind::String, Kind::Number],
                 };
-                let mut text = Vec::new();
-                let done =
-                    Protector::new(protection, keys).apply(kind, value.as_bytes(), &mut text);
-                match (done, String::from_utf8(text)) {
-                    (Ok(()), Ok(text)) => Stand::Text(text),
-                    _ => Stand::Lost(protection.word()),
+                let mut protector = Protector::new(protection, keys);
+                let texts = kinds.iter().filter_map(|kind| {
+                    let mut text = Vec::new();
+                    protector.apply(*kind, value.as_bytes(), &mut text).ok()?;
+                    String::from_utf8(text).ok()
+                });
+                match texts.collect::<BTreeSet<String>>() {
+                    texts if texts.is_empty() => Stand::Lost(protection.word()),
+                    texts => Stand::Texts(texts),
                 }
             }
             (protection, _) => Stand::Lost(protection.word()),
@@ -83,8 +90,14 @@ mod tests {
         let stand = |stream: &str, column: &str, value: &str, key: Option<&Secret>| {
             contract.stands_for(stream, column, value, key).unwrap()
         };
-        let Some(Stand::Text(hash)) = stand("s", "a", "17", Some(&secret)) else { panic!() };
-        assert!(hash.starts_with("h_"));
+        let texts = |value: &str| match stand("s", "a", value, Some(&secret)) {
+            Some(Stand::Texts(texts)) => texts,
+            other => panic!("{other:?}"),
+        };
+        let hash = texts("17");
+        assert!(hash.len() == 1 && hash.iter().all(|hash| hash.starts_with("h_")));
+        // It may be a text or a number.
+        assert!(texts("17.0").is_superset(&hash) && texts("17.0").len() == 2);
         assert_eq!(stand("s", "a", "17", None), Some(Stand::Lost("hash")));
         assert_eq!(stand("s", "b", "17", Some(&secret)), Some(Stand::Lost("mask")));
         assert_eq!(stand("s", "c", "17", None), Some(Stand::Value));

@@ -1,10 +1,12 @@
 //! Values in texts: in lines of rejects, in logs, in records and states.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use singer::Result;
+use singer::{Error, ErrorKind, Result};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// What stands in a log in the place of a value.
 const MASK: &str = "***";
@@ -34,24 +36,58 @@ fn places<'a>(text: &'a str, value: &'a str) -> impl Iterator<Item = usize> + 'a
     })
 }
 
-/// Tells whether two texts differ only in letter case or in spaces at their ends.
+/// Tells whether two texts differ only in letter case, in spaces at their ends, or in how their
+/// letters are composed: `ë` may be one character or two.
 pub(super) fn is_alike(value: &str, text: &str) -> bool {
-    value != text && value.trim().to_lowercase() == text.trim().to_lowercase()
+    if value == text {
+        return false;
+    }
+    let (value, text) = (value.trim(), text.trim());
+    if value.is_ascii() && text.is_ascii() {
+        return value.eq_ignore_ascii_case(text);
+    }
+    let plain = |text: &str| text.nfkc().collect::<String>().to_lowercase();
+    plain(value) == plain(text)
 }
 
-/// Tells whether two texts show one number, without exponents.
+/// Returns the id of the key by which a value was protected, if it looks like a hash or a token.
+pub(super) fn key_id(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("h_").or_else(|| text.strip_prefix("t_"))?;
+    let (id, body) = rest.split_once('_')?;
+    let is_id = id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_body = if text.starts_with("h_") {
+        body.len() == 64 && body.bytes().all(|byte| byte.is_ascii_hexdigit())
+    } else {
+        // A nonce of 16 bytes is before the value.
+        body.len() >= 22
+    };
+    (is_id && is_body).then_some(id)
+}
+
+/// Tells whether two texts show one number.
 pub(super) fn same_number(one: &str, other: &str) -> bool {
-    fn normal(text: &str) -> Option<(bool, &str, &str)> {
-        let (is_negative, digits) = match text.strip_prefix('-') {
-            Some(digits) => (true, digits),
+    /// Returns its sign, its digits, and the power of ten of the last one.
+    fn normal(text: &str) -> Option<(bool, String, i64)> {
+        let (is_negative, number) = match text.strip_prefix('-') {
+            Some(number) => (true, number),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
-        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-        let is_number = !digits.is_empty()
-            && whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit());
-        let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
-        let is_zero = whole.is_empty() && part.is_empty();
-        is_number.then_some((is_negative && !is_zero, whole, part))
+        let (number, power) = match number.split_once(['e', 'E']) {
+            Some((number, power)) => (number, power.parse::<i32>().ok()?),
+            None => (number, 0),
+        };
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = format!("{whole}{part}");
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let last = i64::from(power) - i64::try_from(part.len()).ok()?;
+        let short = digits.trim_end_matches('0');
+        let cut = i64::try_from(digits.len() - short.len()).ok()?;
+        match short.trim_start_matches('0') {
+            "" => Some((false, String::new(), 0)),
+            digits => Some((is_negative, digits.to_owned(), last + cut)),
+        }
     }
     normal(one).is_some_and(|number| normal(other) == Some(number))
 }
@@ -77,7 +113,9 @@ pub(super) fn is_of(line: &str, stream: &str, column: &str, values: &BTreeSet<St
         }
         // A line of a file: its fields cannot be told apart here.
         Some(Value::String(text)) => {
-            values.iter().any(|value| is_findable(value) && holds(text, value))
+            // In CSV, quotes within a value are doubled.
+            let is_in = |value: &String| holds(text, value) || holds(text, &doubled(value));
+            values.iter().any(|value| is_findable(value) && is_in(value))
         }
         _ => reject.get("key").is_some_and(|key| {
             let key = shown(key);
@@ -86,13 +124,21 @@ pub(super) fn is_of(line: &str, stream: &str, column: &str, values: &BTreeSet<St
     }
 }
 
+fn doubled(value: &str) -> String {
+    value.replace('"', "\"\"")
+}
+
 /// Counts the lines of a file that are meant, and removes them if that is asked for. The file is
-/// replaced as one step.
+/// replaced as one step, and never while a plugin writes it: its later lines would be lost.
+///
+/// # Errors
+/// `Temporary` while a plugin has the file open, and those of reading and replacing it.
 pub(super) fn without_lines(
     path: &Path,
     is_meant: &dyn Fn(&str) -> bool,
     apply: bool,
 ) -> Result<u64> {
+    let _lock = if apply { lock(path)? } else { None };
     let Some((path, text)) = read(path)? else { return Ok(0) };
     let (mut found, mut kept) = (0, Vec::new());
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -106,6 +152,22 @@ pub(super) fn without_lines(
         disk::replace_file(&path, &kept, 0o600)?;
     }
     Ok(found)
+}
+
+/// Keeps plugins from writing to a file, which hold a shared lock while they do. Where the disk has
+/// no locks, there is none.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(file) = File::open(path) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Temporary,
+            "cannot remove lines from a file of rejects: a run is writing it",
+        )
+        .with("path", path.display())
+        .hint("wait until the run has ended, then run it again")),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 /// Counts the lines of a file that hold a value, and masks it in them if that is asked for.
@@ -161,6 +223,16 @@ mod tests {
         assert!(same_number("17", "17.0") && same_number("-0", "0") && !same_number("1", "10"));
         assert!(!same_number("", "") && !same_number("a", "a") && same_number("007", "7"));
         assert!(is_alike("Ann ", "ann") && !is_alike("ann", "ann"));
+        assert!(is_alike("Zo\u{eb}", "zoe\u{308}") && !is_alike("Zo\u{eb}", "zoe"));
+        assert!(
+            same_number("1e3", "1000.0") && same_number("10e-1", "1") && same_number("0e9", "0")
+        );
+        assert!(!same_number("1e3", "100") && !same_number("e3", "e3") && !same_number("1-", "1-"));
+        let hash = format!("h_0a1b2c3d_{}", "0".repeat(64));
+        assert_eq!(key_id(&hash), Some("0a1b2c3d"));
+        assert_eq!(key_id("h_0a1b2c3d_00"), None);
+        assert_eq!(key_id("t_0a1b2c3d_abcdefghijklmnopqrstuvw"), Some("0a1b2c3d"));
+        assert_eq!(key_id("t_shirt_abcdefghijklmnopqrstuvw"), None);
     }
 
     #[test]
@@ -172,8 +244,25 @@ mod tests {
         assert!(!is(r#"{"stream":"t","record":{"id":17}}"#));
         assert!(!is(r#"{"stream":"s","record":{"id":1,"n":17}}"#));
         assert!(!is(r#"{"stream":"s","record":"3,7.17,six"}"#));
+        let quoted = BTreeSet::from([r#"O"Brien, Ann"#.to_owned()]);
+        let line = r#"{"stream":"s","record":"9,\"O\"\"Brien, Ann\""}"#;
+        assert!(is_of(line, "s", "name", &quoted));
         assert!(is(r#"{"stream":"s","key":"17"}"#));
         assert!(!is(r#"{"stream":"s","line":17}"#));
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl");
+        let mut writer = singer::own_file::append_lines(&path).unwrap();
+        std::io::Write::write_all(&mut writer, b"a\nb\n").unwrap();
+        let failure = without_lines(&path, &|line| line == "a", true).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Temporary);
+        assert_eq!(without_lines(&path, &|line| line == "a", false).unwrap(), 1);
+        drop(writer);
+        assert_eq!(without_lines(&path, &|line| line == "a", true).unwrap(), 1);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "b\n");
     }
 
     #[test]

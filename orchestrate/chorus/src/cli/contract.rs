@@ -106,8 +106,8 @@ pub struct ForgetArgs {
     /// Show this, and change nothing: the default
     #[arg(long, conflicts_with = "apply")]
     pub dry_run: bool,
-    /// Leave the tables of targets to you: only print the statements
-    #[arg(long, requires = "apply")]
+    /// Leave the tables of targets to you: only print the statements, with the value
+    #[arg(long)]
     pub keep_targets: bool,
     /// How to print it
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]

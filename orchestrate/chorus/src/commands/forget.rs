@@ -81,8 +81,11 @@ fn text(what: &Forgetting, done: &Forgotten) -> String {
         let _ = writeln!(text, "{}: {} {how}", file.path.display(), file.lines);
     }
     for statement in &done.statements {
-        let ran = if statement.done { "ran" } else { "to run" };
-        let _ = writeln!(text, "{} ({ran}): {};", statement.target, printable(&statement.sql));
+        let mut state = if statement.done { "ran" } else { "to run" }.to_owned();
+        if let Some(rows) = statement.rows {
+            let _ = write!(state, ", {rows} rows");
+        }
+        let _ = writeln!(text, "{} ({state}): {};", statement.target, printable(&statement.sql));
     }
     let _ = writeln!(text, "not reached:");
     for one in &done.unreached {
