@@ -54,7 +54,8 @@ fn people(database: &Database, of_target: &Value) -> Project {
             "born": format!("1990-01-0{id}"),
         });
         let message = json!({ "type": "RECORD", "stream": "people", "record": record });
-        text += &format!("\n{message}");
+        text.push('\n');
+        text.push_str(&message.to_string());
     }
     file(&project.root, "people.jsonl", text + "\n");
     project
