@@ -212,7 +212,7 @@ fn unknown(project: &Project, word: &str) -> Error {
         .with("name", word)
         .hint(match nearest(word, &known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the project has: {}", known.join(", ")),
+            None => crate::names::listed(&known),
         })
 }
 

@@ -11,3 +11,13 @@ pub fn find_named<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
 pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     singer::near::nearest(name, known.iter().map(String::as_str), singer::near::ALIKE)
 }
+
+/// Says which names there are.
+pub fn listed(known: &[String]) -> String {
+    if known.is_empty() {
+        return "the project has none yet: check the keys `plugins`, `extractors`, `loaders` and \
+                `jobs` of meltano.yml, or add a connector with `chorus add`"
+            .to_owned();
+    }
+    format!("the project has: {}", known.join(", "))
+}

@@ -144,7 +144,7 @@ impl Plugin {
             .with("plugin", name)
             .hint(match nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the project has: {}", known.join(", ")),
+                None => crate::names::listed(&known),
             }))
     }
 

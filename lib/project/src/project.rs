@@ -14,6 +14,8 @@ use crate::locks::Locks;
 use crate::names::find_named;
 use crate::role::Role;
 use crate::shape;
+use crate::spelled;
+use crate::system;
 use crate::variables::Variables;
 use crate::warning;
 use crate::warnings::Warnings;
@@ -33,6 +35,8 @@ pub struct Project {
     pub(crate) process: Variables,
     /// These over the `env` blocks of the project and its environment.
     pub variables: Variables,
+    /// The same without those of the environment: Meltano reads its own settings from these.
+    pub(crate) of_all: Variables,
     /// What it shares with others that were opened for the same purpose.
     pub context: Arc<Context>,
     /// The same project for another day, where it was opened for one: what is the same in both has
@@ -138,12 +142,18 @@ impl Project {
             process.set("MELTANO_USER_AGENT", concat!("chorus/", env!("CARGO_PKG_VERSION")));
         }
         process.set("MELTANO_ENVIRONMENT", wanted.as_deref().unwrap_or_default());
-        let variables = Variables::settled(|above| {
-            let mut variables = process.clone();
-            variables.add_block(&file["env"], &given, above);
-            variables.add_block(&environment["env"], &given, above);
-            variables
-        });
+        let joined = |blocks: &[&Value]| {
+            Variables::settled(|above| {
+                let mut variables = process.clone();
+                for block in blocks {
+                    variables.add_block(block, &given, above);
+                }
+                variables
+            })
+        };
+        let of_all = joined(&[&file["env"]]);
+        let variables = joined(&[&file["env"], &environment["env"]]);
+        system::check_environment(&environment["env"], &context.warnings);
         let context = Arc::clone(context);
         let (locks, other_day) = (Locks::of_project(&root), None);
         let environment_is_default = is_default && !environment.is_null();
@@ -154,6 +164,7 @@ impl Project {
             environment_is_default,
             process,
             variables,
+            of_all,
             context,
             other_day,
             locks,
@@ -205,8 +216,8 @@ impl Project {
     }
 
     /// Returns what the names of states end with, variables by their names.
-    pub fn state_id_suffix(&self) -> Option<&str> {
-        self.environment["state_id_suffix"].as_str()
+    pub fn state_id_suffix(&self) -> Option<String> {
+        spelled::text(&self.environment["state_id_suffix"])
     }
 
     /// Returns the name of the active environment.

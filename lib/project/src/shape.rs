@@ -7,6 +7,7 @@ use crate::lines::{self, Part, Spot};
 use crate::names::nearest;
 use crate::role::Role;
 use crate::shapes::{FILE, Kind, NAME, Shape};
+use crate::system;
 use crate::warning;
 use crate::warnings::Warnings;
 
@@ -172,7 +173,10 @@ fn mapping(value: &Value, shape: &Shape, place: &Place, found: &mut Vec<Finding>
             if !value.is_null() || shape.is_named && key == NAME {
                 look(value, kind, &place_of, found);
             }
-        } else if !key.starts_with("x-") && !shape.is_open {
+        } else if !key.starts_with("x-")
+            && !shape.is_open
+            && (!place.parts.is_empty() || !system::is_setting(key))
+        {
             let near = singer::near::nearest(key, shape.keys().map(|(name, _)| name), 0.85);
             let fault = Fault::Unknown { key: key.clone(), near };
             let parts = place_of.parts;
@@ -196,6 +200,7 @@ fn look(value: &Value, kind: Kind, place: &Place, found: &mut Vec<Finding>) {
     match kind {
         Kind::Any => {}
         Kind::Text => fits(value.is_string(), "a text", found),
+        Kind::Scalar => fits(is_scalar(value), "a text", found),
         Kind::Flag => fits(value.is_boolean(), "true or false", found),
         Kind::Integer => fits(value.is_i64(), "a whole number", found),
         Kind::Mapping => fits(value.is_object(), "a mapping", found),

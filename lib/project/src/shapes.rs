@@ -1,6 +1,8 @@
 //! Which keys there are at each place of a project file, and what they hold.
 
-use self::Kind::{Any, At, Flag, Integer, List, Mapping, Rules, Scalars, Tasks, Text, Texts};
+use self::Kind::{
+    Any, At, Flag, Integer, List, Mapping, Rules, Scalar, Scalars, Tasks, Text, Texts,
+};
 
 /// What a value may be.
 #[derive(Clone, Copy)]
@@ -9,6 +11,8 @@ pub(crate) enum Kind {
     Any,
     /// A text.
     Text,
+    /// A text or a number.
+    Scalar,
     /// `true` or `false`.
     Flag,
     /// A whole number.
@@ -86,7 +90,7 @@ static FF: Shape = Shape::open(&[(Flag, "strict_env_var_mode")]);
 static ENVIRONMENT: Shape = Shape::named(&[
     (At(&ENVIRONMENT_CONFIG), "config"),
     (Scalars, "env"),
-    (Text, "state_id_suffix"),
+    (Scalar, "state_id_suffix"),
     (At(&ANNOTATIONS), "annotations"),
 ]);
 

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::project::Project;
 use crate::spelled;
+use crate::warning;
+use crate::warnings::Warnings;
 
 /// The value of a setting of Meltano itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,14 +73,15 @@ impl Project {
     }
 
     /// Returns a setting of Meltano itself, such as `state_backend.uri`: that of the variable
-    /// `MELTANO_STATE_BACKEND_URI`, or else that of `meltano.yml`. `None` where it is not set.
+    /// `MELTANO_STATE_BACKEND_URI`, or else that of `meltano.yml`. `None` where it is not set. As
+    /// for Meltano, `env` of an environment says nothing of them.
     pub fn system_setting(&self, name: &str) -> Option<SystemSetting> {
         let variable = variable_of(name);
-        if let Some(value) = self.variables.get(&variable).filter(|value| !value.is_empty()) {
+        if let Some(value) = self.of_all.get(&variable).filter(|value| !value.is_empty()) {
             return Some(SystemSetting { value: value.to_owned(), source: variable });
         }
         let text = spelled::text(self.written_setting(name))?;
-        let value = self.variables.expand(&text, &mut BTreeSet::new());
+        let value = self.of_all.expand(&text, &mut BTreeSet::new());
         Some(SystemSetting { value, source: name.to_owned() }).filter(|one| !one.value.is_empty())
     }
 }
@@ -92,6 +95,26 @@ impl SystemSetting {
             _ => None,
         }
     }
+}
+
+/// Warns of settings of Meltano in `env` of an environment that would say where states are.
+pub(crate) fn check_environment(block: &Value, warnings: &Warnings) {
+    let names = SETTINGS.iter().map(|(name, _)| variable_of(name));
+    let of_states = names.filter(|name| {
+        name.starts_with("MELTANO_STATE_BACKEND_") || name.starts_with("MELTANO_DATABASE_")
+    });
+    for name in of_states.filter(|name| block.get(name).is_some()) {
+        warnings.warn_once(warning!(
+            "W-PROJECT-UNUSED",
+            "{name} in `env` of an environment has no effect on where states are, as in Meltano: \
+             set it in the shell, in .env or in `env` of the project"
+        ));
+    }
+}
+
+/// Tells whether this is a setting of Meltano itself.
+pub(crate) fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|(known, _)| *known == name)
 }
 
 fn variable_of(name: &str) -> String {

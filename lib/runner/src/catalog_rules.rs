@@ -32,7 +32,7 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
 /// it is.
 fn beside_catalog(rules: &Rules) -> Vec<String> {
     let all = [
-        ("select", rules.select.is_empty()),
+        ("select", rules.select.as_ref().is_none_or(Vec::is_empty)),
         ("metadata", rules.metadata.is_empty()),
         ("schema", rules.schema.is_empty()),
     ];
@@ -42,7 +42,7 @@ fn beside_catalog(rules: &Rules) -> Vec<String> {
 
 fn select_streams(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     let everything = ["*.*".to_owned()];
-    let select = if rules.select.is_empty() { &everything[..] } else { &rules.select };
+    let select = rules.select.as_deref().unwrap_or(&everything);
     let patterns: Vec<Pattern> =
         select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
     let Some(streams) = catalog["streams"].as_array_mut() else {
@@ -57,7 +57,7 @@ fn select_streams(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
         complete_metadata(stream);
     }
     let all = Streams::of(streams);
-    all.check_select(&rules.select, &mut warnings)?;
+    all.check_select(rules.select.as_deref().unwrap_or_default(), &mut warnings)?;
     all.check_some(&patterns, select)?;
     all.check_metadata(&rules.metadata, &mut warnings)?;
     for stream in streams {
@@ -100,10 +100,11 @@ fn filter_streams(
 }
 
 /// Tells whether patterns leave a stream in, as far as its name tells; without patterns all are.
-pub(crate) fn selects(select: &[String], stream: &str) -> Result<bool> {
+pub(crate) fn selects(select: Option<&[String]>, stream: &str) -> Result<bool> {
+    let Some(select) = select else { return Ok(true) };
     let patterns: Vec<Pattern> =
         select.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
-    Ok(select.is_empty() || is_selected(stream, &patterns))
+    Ok(is_selected(stream, &patterns))
 }
 
 /// Adds the entries that the tap left out: for the stream, and for every property.
@@ -282,7 +283,8 @@ mod tests {
     /// Returns `stream` or `stream.property` of everything selected.
     fn selected(select: &[&str]) -> Vec<String> {
         let mut catalog = catalog();
-        let select = select.iter().map(|text| (*text).to_owned()).collect();
+        let select: Vec<String> = select.iter().map(|text| (*text).to_owned()).collect();
+        let select = Some(select).filter(|select| !select.is_empty());
         apply(&mut catalog, &Rules { select, ..Rules::default() }).unwrap();
         let mut found = Vec::new();
         for stream in catalog["streams"].as_array().unwrap() {
@@ -320,7 +322,7 @@ mod tests {
     fn a_catalog_of_the_project_is_used_as_it_is() {
         let rules = Rules {
             catalog: Some("catalog.json".to_owned()),
-            select: vec!["*.*".to_owned()],
+            select: Some(vec!["*.*".to_owned()]),
             select_filter: vec!["!public-users".to_owned()],
             ..Rules::default()
         };
@@ -356,7 +358,7 @@ mod tests {
     fn patterns_that_match_nothing_are_told_or_refused() {
         let with = |select: Value, metadata: Value, schema: Value| {
             let member = |value: Value| value.as_object().cloned().unwrap_or_default();
-            let select: Vec<String> = serde_json::from_value(select).unwrap();
+            let select: Option<Vec<String>> = serde_json::from_value(select).unwrap();
             let (metadata, schema) = (member(metadata), member(schema));
             let rules = Rules { select, metadata, schema, ..Rules::default() };
             apply(&mut catalog(), &rules)
@@ -378,7 +380,7 @@ mod tests {
             assert!(failure.to_string().contains(hint), "{failure}");
         };
         let none = || json!({});
-        let all = || json!([]);
+        let all = || Value::Null;
         check(json!(["*.*", "!*-users.email", "!public-orders"]), none(), none(), "");
         check(json!(["public-users.home.city", "*.id"]), none(), none(), "");
         check(json!(["*.*", "public-user.*"]), none(), none(), "did you mean `public-users.*`?");
@@ -391,6 +393,7 @@ mod tests {
         refused(json!(["x.*", "y.*"]), none(), "the tap has: public-users, public-orders");
         refused(json!(["x.*", "y.*"]), none(), "select: x.*, y.*");
         refused(json!(["*.*", "!*.*"]), none(), "leaves out");
+        refused(json!([]), none(), "take the tap out of the job");
         refused(json!(["!public-user"]), none(), "did you mean `!public-users`?");
         refused(json!(["!*.secret*"]), none(), "the tap has: ");
         refused(json!(["*.*", "!public-users.home.town"]), none(), "rule: select");

@@ -68,7 +68,7 @@ pub(crate) fn warn(
     }
     let written = written(&History::read(project)?, project, &step.name, day);
     for table in unread.into_iter().filter(|table| written.contains(*table)) {
-        if !catalog_rules::selects(&rules.select, table)? {
+        if !catalog_rules::selects(rules.select.as_deref(), table)? {
             continue;
         }
         project.warnings().warn(warning!(

@@ -22,8 +22,8 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
     }
     let environment = project.environment_name().map(|name| format!("{name}:")).unwrap_or_default();
     let id = format!("{environment}{}-to-{}", step.tap().name, step.target().name);
-    let suffix = options.state_id_suffix.as_deref().or_else(|| project.state_id_suffix());
-    let suffix = suffix.map(|text| project.variables.expand(text, &mut BTreeSet::new()));
+    let suffix = options.state_id_suffix.clone().or_else(|| project.state_id_suffix());
+    let suffix = suffix.map(|text| project.variables.expand(&text, &mut BTreeSet::new()));
     match suffix.filter(|text| !text.is_empty()).or_else(day) {
         Some(suffix) => format!("{id}:{suffix}"),
         None => id,
@@ -32,10 +32,10 @@ pub fn state_id(project: &Project, options: &Options, step: &Step) -> String {
 
 /// Refuses a state whose name lacks a variable: it would be that of others who lack it, too.
 pub fn check_name(project: &Project, options: &Options) -> Result<()> {
-    let suffix = options.state_id_suffix.as_deref().or_else(|| project.state_id_suffix());
+    let suffix = options.state_id_suffix.clone().or_else(|| project.state_id_suffix());
     let suffix = suffix.unwrap_or_default();
     let mut missing = BTreeSet::new();
-    project.variables.expand(suffix, &mut missing);
+    project.variables.expand(&suffix, &mut missing);
     match missing.first().filter(|_| options.state_id.is_none()) {
         None => Ok(()),
         Some(name) => Err(Error::new(ErrorKind::Usage, "cannot name the state of a run")

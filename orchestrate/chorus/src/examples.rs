@@ -130,7 +130,7 @@ pub const SCHEDULE_RUN: &[Example] = &[example("Run its job once, now", "{} sche
 /// Of `chorus config`.
 pub const CONFIG: &[Example] = &[
     example("List the settings of a plugin", "{} config list tap-csv"),
-    example("Set one of them", "{} config set tap-csv encoding utf-8"),
+    example("Set one of them", "{} config set tap-postgres host db.example.com"),
 ];
 /// Of `chorus config print`.
 pub const CONFIG_PRINT: &[Example] = &[
@@ -141,12 +141,15 @@ pub const CONFIG_PRINT: &[Example] = &[
 pub const CONFIG_LIST: &[Example] = &[example("List all settings", "{} config list tap-csv --all")];
 /// Of `chorus config set`.
 pub const CONFIG_SET: &[Example] = &[
-    example("Set a setting", "{} config set tap-csv encoding utf-8"),
-    example("Set it in one environment", "{} config set tap-csv encoding utf-8 --environment prod"),
+    example("Set a setting", "{} config set tap-postgres host db.example.com"),
+    example(
+        "Set it in one environment",
+        "{} config set tap-postgres host db.example.com --environment prod",
+    ),
 ];
 /// Of `chorus config unset`.
 pub const CONFIG_UNSET: &[Example] =
-    &[example("Use the default again", "{} config unset tap-csv encoding")];
+    &[example("Use the default again", "{} config unset tap-postgres host")];
 /// Of `chorus config reset`.
 pub const CONFIG_RESET: &[Example] =
     &[example("Use all defaults again", "{} config reset tap-csv --yes")];

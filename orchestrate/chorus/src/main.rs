@@ -305,10 +305,11 @@ fn scheduled(opener: &Opener, args: ScheduleArgs) -> Result<()> {
         Some(ScheduleCommand::Add { name, what }) => schedules::add(&opener.open()?, &name, &what),
         Some(ScheduleCommand::Set { name, what }) => schedules::set(&opener.open()?, &name, &what),
         Some(ScheduleCommand::Remove { name }) => schedules::remove(&opener.open()?, &name),
-        Some(ScheduleCommand::Run { name }) => {
+        Some(ScheduleCommand::Run { name, how, meltano }) => {
             let env = schedules::variables(&opener.open()?, &name)?;
             let (project, datestamp) = opener.of_run(None, &env)?;
-            let options = Options { datestamp, retries: 3, parallel: 2, ..Options::default() };
+            let options = Options { datestamp, parallel: 2, ..how.options() };
+            let options = meltano.into_options(options);
             schedules::run(&project, &name, &options)
         }
     }
@@ -340,7 +341,7 @@ fn edited(opener: &Opener, command: EditCommand, named: Option<&str>) -> Result<
             commands::environment::environment(&opener.open()?, command)
         }
         EditCommand::Add(args) => commands::add::add(&opener.open()?, &args),
-        EditCommand::Remove { names } => commands::plugins::remove(&opener.open()?, &names),
+        EditCommand::Remove { names, .. } => commands::plugins::remove(&opener.open()?, &names),
         EditCommand::Init { folder, force, .. } => {
             commands::init::init(&opener.folder.join(folder), force)
         }

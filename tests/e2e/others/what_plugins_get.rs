@@ -362,3 +362,51 @@ plugins:
         }
     }
 }
+
+#[test]
+fn variables_of_single_rules_count_and_those_of_an_environment_move_no_states() {
+    let yaml = "environments:
+- {name: dev, state_id_suffix: 5, env: {MELTANO_STATE_BACKEND_URI: 'file://other', SHOWN: x}}
+env: {TAP_M__METADATA_S2_ROW_COUNT: '7'}
+state_backend.lock_retry_seconds: 2
+plugins:
+  extractors:
+  - {name: tap-m, @TAP, metadata: {s1: {replication-key: id, selected: false}, s2: {row-count: 3}}}
+  loaders: [{name: target-m, namespace: target_m, executable: ./target}]
+";
+    let words = "TAP_M__METADATA_S1_REPLICATION_KEY=r TAP_M__METADATA_S1_SELECTED=true";
+    let [theirs, ours] = [false, true].map(|by_chorus| {
+        // Meltano does not take a number for a suffix.
+        let yaml =
+            if by_chorus { yaml.to_owned() } else { yaml.replace("suffix: 5", "suffix: '5'") };
+        let place = Place::new(&yaml);
+        file(&place.root, ".env", words.replace(' ', "\n"));
+        let told = place.run(by_chorus, "run tap-m target-m").success().stderr;
+        assert!(!told.contains("lock_retry_seconds"), "{told}");
+        assert!(!by_chorus || told.contains("MELTANO_STATE_BACKEND_URI in `env`"), "{told}");
+        let call = place.calls()["tap"].clone();
+        let of = |name: &str| name.starts_with("TAP_M__METADATA");
+        (call["catalog"].clone(), variables(&call, of), place.root.join("other").exists())
+    });
+    assert_eq!(theirs, ours);
+}
+
+#[test]
+fn an_empty_select_reads_nothing() {
+    let yaml = "environments: [{name: dev}]
+plugins:
+  extractors: [{name: tap-m, @TAP, select: []}]
+  loaders: [{name: target-m, namespace: target_m, executable: ./target}]
+";
+    let place = Place::new(yaml);
+    for line in ["run tap-m target-m", "plan tap-m target-m"] {
+        let told = place.run(true, line).exits(78).stderr;
+        assert!(told.contains("an empty `select` selects nothing"), "{told}");
+    }
+    place.run(true, "config set tap-m _select [\"s1.*\"]").success();
+    place.run(true, "run tap-m target-m").success();
+    place.run(true, "config unset tap-m _select").success();
+    let place = Place::new(&yaml.replace(", select: []", ""));
+    file(&place.root, ".env", "TAP_M__SELECT=[]");
+    place.run(true, "run tap-m target-m").exits(78);
+}

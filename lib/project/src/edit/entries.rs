@@ -44,7 +44,16 @@ impl Planner<'_> {
         }
         let slots = self.places.slots(node, self.way.is_empty());
         let at = at.filter(|at| *at < slots.len());
-        let (splices, place) = if node.style == Style::Flow {
+        let is_pair = matches!(node.form, Form::Map(_))
+            && node.style == Style::Flow
+            && slots.first().is_some_and(|slot| !self.places.text[..slot.start].ends_with('{'))
+            && !self.places.text[node.span.start..].starts_with('{');
+        let (splices, place) = if is_pair {
+            // The pair of a list, as in `[name: dev]`, has no braces of its own.
+            let (start, end) = (slots[0].start, slots[slots.len() - 1].end);
+            let new = format!(", {}}}", new.flow(&self.layout));
+            (vec![(start..start, "{".to_owned()), (end..end, new)], end)
+        } else if node.style == Style::Flow {
             self.in_brackets(&slots, new, at)
         } else {
             self.in_lines(node, &slots, new, at)?

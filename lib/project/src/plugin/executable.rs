@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, nearest_text};
+use super::installation;
 use crate::project::Project;
 use crate::role::Role;
 
@@ -26,7 +27,9 @@ pub(super) fn program_named(
     if name.contains('/') {
         return project.root.join(name.trim_start_matches("./"));
     }
-    let installed = chain.iter().map(|entry| {
+    // Who inherits a plugin and installs the same has the environment of that one.
+    let own = installation::owner(chain);
+    let installed = chain[own..].iter().chain(&chain[..own]).map(|entry| {
         let folder = project.root.join(".meltano").join(role.key()).join(entry.name);
         folder.join("venv/bin").join(&name)
     });

@@ -60,6 +60,14 @@ fn python_version(python: &str, project: &Project) -> Option<String> {
     of(&String::from_utf8_lossy(&output.stdout))
 }
 
+/// Returns which entry of a chain has the environment: who inherits a plugin and installs the same
+/// has none of its own, as for Meltano.
+pub(super) fn owner(chain: &[Entry<'_>]) -> usize {
+    let own = |at: usize| nearest_text(&chain[at..], "pip_url").map(|(_, text)| text);
+    let all = (0..chain.len()).take_while(|at| own(*at) == own(0));
+    all.last().unwrap_or_default()
+}
+
 impl Installation {
     /// Finds what is to be installed of a plugin, if its entry has a `pip_url`.
     pub(super) fn find(
@@ -69,10 +77,7 @@ impl Installation {
         variables: &Variables,
     ) -> Result<Option<Self>> {
         let Some((_, written)) = nearest_text(chain, "pip_url") else { return Ok(None) };
-        // Who inherits a plugin and installs the same has no environment of its own.
-        let own = |at: usize| nearest_text(&chain[at..], "pip_url").map(|(_, text)| text);
-        let last = (0..chain.len()).take_while(|at| own(*at) == Some(written)).last();
-        let folder = chain.get(last.unwrap_or_default()).map_or("", |entry| entry.name);
+        let folder = chain.get(owner(chain)).map_or("", |entry| entry.name);
         for name in names_in(written) {
             // It may be a token for a repository.
             if scrub::is_secret_name(&name) {

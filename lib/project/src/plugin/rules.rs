@@ -7,7 +7,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::definition::variable_name;
 use super::entry::Entry;
-use super::{literal, settings};
+use super::{kinds, literal, settings};
 use crate::project::Project;
 use crate::spelled;
 use crate::variables::{Missing, Variables};
@@ -15,8 +15,9 @@ use crate::variables::{Missing, Variables};
 /// What a project wants of a tap's catalog and state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
-    /// Patterns of streams and properties, `!` before those left out.
-    pub select: Vec<String>,
+    /// Patterns of streams and properties, `!` before those left out; `None` where the project says
+    /// nothing, which is everything. An empty list selects nothing.
+    pub select: Option<Vec<String>>,
     /// Patterns of streams, `!` before those left out: of what is selected, those alone are read.
     pub select_filter: Vec<String>,
     /// Metadata by patterns of streams and properties.
@@ -72,9 +73,13 @@ pub(super) fn rules(
                     settings::merge(&mut value, at);
                 }
             }
+            for prefix in entry.prefixes().into_iter().filter(|_| is_mapping) {
+                let head = format!("{}__{}", variable_name(prefix), variable_name(name));
+                set_members(&mut value, &head, variables)?;
+            }
             for prefix in entry.prefixes() {
                 let variable = format!("{}__{}", variable_name(prefix), variable_name(name));
-                let Some(text) = project.process.get(&variable) else { continue };
+                let Some(text) = variables.get(&variable) else { continue };
                 value = match name {
                     "catalog" | "state" => Value::from(text),
                     _ => read_json(text).ok_or_else(|| {
@@ -98,7 +103,7 @@ pub(super) fn rules(
     let extras = extras(&found);
     let rules = Rules {
         part: Part::default(),
-        select: patterns("select"),
+        select: found.get("select").filter(|said| !said.is_null()).map(|_| patterns("select")),
         select_filter: patterns("select_filter"),
         metadata: member("metadata").unwrap_or_default(),
         schema: member("schema").unwrap_or_default(),
@@ -106,6 +111,29 @@ pub(super) fn rules(
         state: text("state"),
     };
     Ok((rules, extras))
+}
+
+/// Sets what variables have of the members of a rule, such as `TAP_X__METADATA_STREAM_KEY`: those
+/// that it has, as the types that they have.
+fn set_members(rule: &mut Value, head: &str, variables: &Variables) -> Result<()> {
+    for (name, value) in rule.as_object_mut().into_iter().flatten() {
+        let variable = format!("{head}_{}", variable_name(name));
+        if value.as_object().is_some_and(|members| !members.is_empty()) {
+            set_members(value, &variable, variables)?;
+        } else if let Some(text) = variables.get(&variable) {
+            let plain = spelled::unread(value).and_then(spelled::plain);
+            let kind = match plain.as_ref().unwrap_or(value) {
+                Value::Bool(_) => Some("boolean"),
+                Value::Number(_) => Some("integer"),
+                Value::Array(_) => Some("array"),
+                Value::Object(_) => Some("object"),
+                _ => None,
+            };
+            *value = Value::from(text);
+            kinds::cast(value, kind).map_err(|failure| failure.with("variable", &variable))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns what an entry says of a rule: by its name, over what `config` has behind a `_`. For

@@ -43,7 +43,11 @@ impl Streams {
         }
         let wanting = || select.iter().filter(|text| !text.starts_with('!'));
         let lacking = |text: &&String| Pattern::read(text).is_ok_and(|pattern| !self.has(&pattern));
-        let hint = if wanting().next().is_none() {
+        let hint = if select.is_empty() {
+            "an empty `select` selects nothing: remove it to read everything, or take the tap out \
+             of the job"
+                .to_owned()
+        } else if wanting().next().is_none() {
             "it only leaves streams out: add \"*.*\"".to_owned()
         } else {
             let unmatched: Vec<&String> = wanting().filter(lacking).collect();
@@ -57,7 +61,7 @@ impl Streams {
             )
         };
         Err(Error::new(ErrorKind::Config, "cannot read anything: `select` matches no stream")
-            .with("select", select.join(", "))
+            .with("select", if select.is_empty() { "[]".to_owned() } else { select.join(", ") })
             .hint(hint))
     }
 

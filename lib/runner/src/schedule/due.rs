@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Year};
 use disk::Datestamp;
 use disk::Sum;
@@ -321,7 +322,10 @@ fn cron(interval: Option<&str>) -> Result<Option<Cron>> {
     parser.parse(interval).map(Some).map_err(|cause| {
         refuse("cannot read the interval")
             .with("interval", interval)
-            .caused_by(cause.to_string())
+            .caused_by(match cause {
+                CronError::InvalidPattern(_) => "a cron pattern has five fields".to_owned(),
+                cause => cause.to_string(),
+            })
             .hint("write a cron pattern such as `0 6 * * *`, or @hourly, @daily, @weekly, @once")
     })
 }

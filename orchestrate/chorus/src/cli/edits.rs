@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use crate::cli::{HowArgs, MeltanoFlags};
 use crate::complete;
 use crate::examples::{self, below};
 
@@ -39,6 +40,9 @@ pub enum EditCommand {
         /// The plugins
         #[arg(required = true, value_name = "PLUGIN", add = complete::plugins())]
         names: Vec<String>,
+        /// Meltano's: names are enough
+        #[arg(long, hide = true, value_name = "KIND")]
+        plugin_type: Option<String>,
     },
     /// Make a new project
     #[command(after_help = below(examples::INIT))]
@@ -392,6 +396,12 @@ pub enum ScheduleCommand {
         /// The schedule
         #[arg(add = complete::schedules())]
         name: String,
+        /// How
+        #[command(flatten)]
+        how: Box<HowArgs>,
+        /// Flags of Meltano
+        #[command(flatten)]
+        meltano: Box<MeltanoFlags>,
     },
 }
 

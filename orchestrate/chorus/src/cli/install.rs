@@ -10,6 +10,12 @@ pub struct InstallArgs {
     /// Plugins to install; without one, all that have a `pip_url`
     #[arg(value_name = "PLUGIN", add = complete::all_plugins())]
     pub plugins: Vec<String>,
+    /// Install the plugins of a schedule
+    #[arg(long, value_name = "SCHEDULE", conflicts_with = "plugins", hide = true)]
+    pub schedule: Option<String>,
+    /// Install the plugins of this kind
+    #[arg(long, value_name = "KIND", hide = true)]
+    pub plugin_type: Option<String>,
     /// Install again what is up to date, too
     #[arg(long)]
     pub clean: bool,

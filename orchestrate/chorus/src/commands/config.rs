@@ -7,7 +7,7 @@ use project::edit::Part;
 use project::plugin::listing::{Listing, Origin, Setting, typed};
 use project::plugin::{holds_secret, is_secret_word};
 use project::source::quoted;
-use project::{Project, Source, warning};
+use project::{Project, Role, Source, warning};
 use serde_json::{Map, Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result, ResultExt};
@@ -145,7 +145,9 @@ fn list(listing: &Listing, with_secrets: bool, hidden: usize) -> String {
         }
     }
     if hidden > 0 {
-        let _ = writeln!(text, "\n{hidden} settings that nobody set are hidden. --all shows them.");
+        let (settings, are) = if hidden == 1 { ("setting", "is") } else { ("settings", "are") };
+        let _ =
+            writeln!(text, "\n{hidden} {settings} that nobody set {are} hidden. --all shows them.");
     }
     text
 }
@@ -180,7 +182,11 @@ struct Edited<'a> {
 impl Edited<'_> {
     fn set(&self, name: &str, text: &str, store: Store) -> Result<()> {
         let setting = self.known(name)?;
-        let value = typed(setting, text)?;
+        let is_extra = is_extra(self.listing.plugin.role, name);
+        let read = is_extra.then(|| serde_json::from_str(text).ok()).flatten();
+        let value = read.map_or_else(|| typed(setting, text), Ok).map_err(|failure| {
+            failure.with("plugin", &self.listing.plugin.name).with("setting", name)
+        })?;
         let is_secret = holds_secret(&value)
             || setting.map_or_else(|| is_secret_word(name), |setting| setting.is_secret);
         let into_dotenv = match store {
@@ -220,10 +226,13 @@ impl Edited<'_> {
         if found.is_some_and(|setting| setting.is_declared) {
             return Ok(found);
         }
+        if is_extra(self.listing.plugin.role, name) {
+            return Ok(None);
+        }
         if name.starts_with('_') {
             return Err(Error::new(ErrorKind::Usage, "cannot set an extra of a plugin here")
                 .with("name", name)
-                .hint("`chorus select` edits `select`; write other extras into meltano.yml"));
+                .hint("write it into the entry of the plugin in meltano.yml"));
         }
         let plugin = &self.listing.plugin;
         let near = self.listing.nearest(name);
@@ -263,6 +272,9 @@ impl Edited<'_> {
 
     /// Returns the way to a setting: under its whole name where that is there, else level by level.
     fn way(&self, source: &Source, name: &str) -> Vec<Part> {
+        if let Some(extra) = name.strip_prefix('_') {
+            return [self.base(), extra.split('.').map(Part::from).collect()].concat();
+        }
         let config = [self.base(), vec!["config".into()]].concat();
         let whole = [config.clone(), vec![name.into()]].concat();
         if source.value(&whole).is_some() {
@@ -339,6 +351,19 @@ impl Edited<'_> {
         let (first, rest) = role.split_at(1);
         format!("{}{rest} '{}'", first.to_uppercase(), self.listing.plugin.name)
     }
+}
+
+/// Tells whether this is one of Meltano's names, such as `_select`, for what stands beside `config`.
+fn is_extra(role: Role, name: &str) -> bool {
+    let known: &[&str] = match role {
+        Role::Extractor => {
+            &["select", "select_filter", "metadata", "schema", "catalog", "state", "load_schema"]
+        }
+        Role::Loader => &["dialect", "target_schema"],
+        _ => &[],
+    };
+    let extra = name.strip_prefix('_').and_then(|name| name.split('.').next());
+    extra.is_some_and(|extra| known.contains(&extra))
 }
 
 /// Refuses to change Meltano's database.

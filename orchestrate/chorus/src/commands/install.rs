@@ -8,12 +8,13 @@ use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::cli::{InstallArgs, InstallFlags};
-use crate::commands::table;
+use crate::commands::plugins::without_kind;
+use crate::commands::{schedules, table};
 use crate::signals::Signals;
 
 /// Installs plugins, and prints what has become of each.
 pub fn install(project: &Project, args: &InstallArgs) -> Result<()> {
-    let wanted = wanted(project, &args.plugins)?;
+    let wanted = wanted(project, &named(project, args)?)?;
     if wanted.is_empty() {
         return print("no plugin of the project has a `pip_url`: there is nothing to install\n");
     }
@@ -90,6 +91,26 @@ fn tell(project: &Project, one: &Installed) {
     if let Some(note) = &one.note {
         project.warnings().warn(project::warning!("W-PROJECT-UNUSED", "{}: {note}", one.folder));
     }
+}
+
+/// Returns the names of the plugins that the words, a kind or a schedule say; none for all.
+fn named(project: &Project, args: &InstallArgs) -> Result<Vec<String>> {
+    if let Some(name) = &args.schedule {
+        return schedules::plugins(project, name);
+    }
+    let kind: Vec<String> = args.plugin_type.iter().cloned().collect();
+    let (role, names) = match without_kind(project, &args.plugins) {
+        (None, names) => (without_kind(project, &kind).0, names),
+        found => found,
+    };
+    let of_kind = |role| {
+        let all = project.plugin_names_of(role).into_iter();
+        all.filter(|name| Plugin::find(project, name).is_ok_and(|one| one.installation.is_some()))
+    };
+    Ok(match role {
+        Some(role) if names.is_empty() => of_kind(role).collect(),
+        _ => names.to_vec(),
+    })
 }
 
 /// Returns what is to be installed, each environment once.

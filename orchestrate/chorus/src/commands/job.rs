@@ -2,7 +2,7 @@
 
 use project::edit::Part;
 use project::source::tasks;
-use project::{Job, Project, Source};
+use project::{Job, Project, Source, warning};
 use serde_json::{Value, json};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
@@ -36,6 +36,15 @@ pub fn job(project: &Project, command: JobCommand) -> Result<()> {
             let mut source = Source::open(&project.root)?;
             source.remove(path(&name))?;
             source.write(project.warnings())?;
+            let uses = |entry: &&Value| entry["job"] == name.as_str();
+            for schedule in project.schedules().iter().filter(uses) {
+                let schedule = schedule["name"].as_str().unwrap_or_default();
+                project.warnings().warn(warning!(
+                    "W-PROJECT-UNUSED",
+                    "the schedule {schedule} still names the job {name}: `chorus schedule remove \
+                     {schedule}` removes it, `chorus schedule set {schedule} --job ...` changes it"
+                ));
+            }
             print(&format!("Removed job '{name}'.\n"))
         }
     }

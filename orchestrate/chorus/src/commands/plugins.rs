@@ -1,13 +1,29 @@
 //! `chorus remove`, and the commands of Meltano that Chorus does without.
 
-use project::{Project, Source, names_in_tasks};
+use project::{Project, Role, Source, names_in_tasks};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
 use crate::commands::entry_path;
 
+/// Takes away the kind that Meltano lets stand before names: `extractor tap-x`, `loaders`.
+pub fn without_kind<'a>(project: &Project, names: &'a [String]) -> (Option<Role>, &'a [String]) {
+    let Some((first, rest)) = names.split_first() else { return (None, names) };
+    let mut roles = Role::ALL.into_iter();
+    let role = roles.find(|role| [role.word(), role.key()].contains(&first.as_str()));
+    if role.is_some() && project.plugin_group(first).is_none() {
+        (role, rest)
+    } else {
+        (None, names)
+    }
+}
+
 /// Removes plugins from the project; what is installed or written of them stays.
 pub fn remove(project: &Project, names: &[String]) -> Result<()> {
+    let names = match without_kind(project, names) {
+        (Some(_), rest) if !rest.is_empty() => rest,
+        _ => names,
+    };
     let mut source = Source::open(&project.root)?;
     for name in names {
         if project.plugin_group(name).is_none() {
@@ -16,7 +32,7 @@ pub fn remove(project: &Project, names: &[String]) -> Result<()> {
             let known = project.plugin_names();
             return Err(match project::names::nearest(name, &known) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint(format!("the project has: {}", known.join(", "))),
+                None => failure.hint(project::names::listed(&known)),
             });
         }
         source.remove(entry_path(project, name, None))?;

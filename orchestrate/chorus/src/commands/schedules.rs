@@ -2,7 +2,7 @@
 
 use project::edit::Part;
 use project::spelled::settle;
-use project::{Job, Project, Source, warning};
+use project::{Job, Project, Source, Task, warning};
 use runner::options::Options;
 use runner::preflight;
 use runner::schedule::Schedule;
@@ -148,6 +148,16 @@ pub fn run(project: &Project, name: &str, options: &Options) -> Result<()> {
     let options = Options { schedule: schedule.state_name(), ..options.clone() };
     let options = schedule.flagged(options)?;
     run_job(project, &job, &options, Shown { verbose: false, as_json: false, timeout: None })
+}
+
+/// Returns the names of the plugins of a schedule that have something to install.
+pub fn plugins(project: &Project, name: &str) -> Result<Vec<String>> {
+    let entry = find(project, name).ok_or_else(|| unknown(project, name))?;
+    let schedule = Schedule::read(&project.root, entry)?;
+    let job = Job::find(project, &schedule.words)?;
+    let plugins = job.steps.iter().flat_map(Task::plugins);
+    let installed = plugins.filter(|plugin| plugin.installation.is_some());
+    Ok(installed.map(|plugin| plugin.name.clone()).collect())
 }
 
 /// Returns the variables that a schedule sets for its runs.

@@ -28,7 +28,8 @@ pub fn select(project: &Project, args: &SelectArgs, environment: Option<&str>) -
     let mut source = Source::open(&project.root)?;
     if args.clear {
         source.remove(path)?;
-        return source.write(project.warnings()).map(drop);
+        source.write(project.warnings())?;
+        return print(&format!("Removed all patterns of `select` of {}\n", args.tap));
     }
     let sign = if args.exclude { "!" } else { "" };
     let pattern = format!("{sign}{}.{}", args.stream, args.property);
@@ -41,6 +42,11 @@ pub fn select(project: &Project, args: &SelectArgs, environment: Option<&str>) -
         _ => Vec::new(),
     };
     let found = known.iter().position(|other| *other == pattern.as_str());
+    let done = match (args.remove, found) {
+        (true, _) => "Removed",
+        (false, None) => "Added",
+        (false, Some(_)) => "Kept",
+    };
     match (args.remove, found) {
         (true, None) => {
             return Err(Error::new(ErrorKind::NoInput, "cannot find the pattern")
@@ -55,14 +61,15 @@ pub fn select(project: &Project, args: &SelectArgs, environment: Option<&str>) -
         }
         // It is there: a second one would change nothing.
         (false, Some(_)) => {}
-        (false, None) if known.is_empty() => source.put(path, json!([pattern]))?,
+        (false, None) if known.is_empty() => source.put(path, json!([&pattern]))?,
         (false, None) => {
             let way = path.clone();
-            let value = pattern.into();
+            let value = pattern.as_str().into();
             source.edit(&way, Operation::Insert { path, key: None, value, at: None })?;
         }
     }
-    source.write(project.warnings()).map(drop)
+    source.write(project.warnings())?;
+    print(&format!("{done} '{pattern}' in `select` of {}\n", args.tap))
 }
 
 /// A property with what becomes of it.
@@ -80,10 +87,7 @@ fn list(project: &Project, plugin: &Plugin, args: &SelectArgs) -> Result<()> {
     }
     found.sort_by(|one, other| (&one.stream, &one.name).cmp(&(&other.stream, &other.name)));
     found.retain(|property| args.all || matches!(property.mark, "selected" | "automatic"));
-    let mut patterns = plugin.rules.select.clone();
-    if patterns.is_empty() {
-        patterns.push("*.*".to_owned());
-    }
+    let patterns = plugin.rules.select.clone().unwrap_or_else(|| vec!["*.*".to_owned()]);
     if args.json {
         let streams: Vec<Value> = found
             .iter()
