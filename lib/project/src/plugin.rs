@@ -190,7 +190,7 @@ impl Plugin {
         settings::settle(&mut config, kinds).map_err(of_plugin)?;
         let mut with_settings = variables.clone();
         set_all(&mut with_settings, &exports);
-        let (rules, extras) = rules(&chain, project, &with_settings, &mut missing)?;
+        let (rules, extras) = rules(&chain, &with_settings, &mut missing)?;
         exports.extend(exports::of_extras(role, &chain, &extras, &with_settings));
         let known = Known {
             project,

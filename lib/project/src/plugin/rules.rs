@@ -8,7 +8,6 @@ use singer::{Error, ErrorKind, Result};
 use super::definition::variable_name;
 use super::entry::Entry;
 use super::{kinds, literal, settings};
-use crate::project::Project;
 use crate::spelled;
 use crate::variables::{Missing, Variables};
 
@@ -54,7 +53,6 @@ impl Rules {
 /// form in which Meltano has them in variables.
 pub(super) fn rules(
     chain: &[Entry<'_>],
-    project: &Project,
     variables: &Variables,
     missing: &mut Missing,
 ) -> Result<(Rules, Vec<(&'static str, Value)>)> {
