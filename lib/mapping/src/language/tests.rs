@@ -91,7 +91,7 @@ fn what_is_not_in_the_language_is_named() {
         ("json.loads('[' * 20000)", "the text nests more than 512 times"),
         ("json.loads('[' * 20000 + ']' * 20000)", "the text nests more than 512 times"),
         ("(2**10)", "`**` is not supported in maps"),
-        ("f'{'", "a value is expected in the braces of an f-string"),
+        ("f'{}'", "a value is expected in the braces of an f-string"),
         ("f'{1:.2f}'", "`}` is expected in an f-string; `:` and `!` are not supported"),
         ("f'}'", "a single `}` stands in an f-string: write `}}`"),
         ("len(5)", "`len` cannot measure int"),
