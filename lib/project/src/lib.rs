@@ -26,6 +26,7 @@ mod shell_words;
 pub mod source;
 pub mod spelled;
 mod system;
+mod system_names;
 mod variables;
 pub mod warnings;
 mod yaml;

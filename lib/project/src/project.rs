@@ -15,7 +15,7 @@ use crate::names::find_named;
 use crate::role::Role;
 use crate::shape;
 use crate::spelled;
-use crate::system;
+use crate::system_names;
 use crate::variables::Variables;
 use crate::warning;
 use crate::warnings::Warnings;
@@ -153,7 +153,7 @@ impl Project {
         };
         let of_all = joined(&[&file["env"]]);
         let variables = joined(&[&file["env"], &environment["env"]]);
-        system::check_environment(&environment["env"], &context.warnings);
+        system_names::check_environment(&environment["env"], &context.warnings);
         let context = Arc::clone(context);
         let (locks, other_day) = (Locks::of_project(&root), None);
         let environment_is_default = is_default && !environment.is_null();

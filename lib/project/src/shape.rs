@@ -7,7 +7,7 @@ use crate::lines::{self, Part, Spot};
 use crate::names::nearest;
 use crate::role::Role;
 use crate::shapes::{FILE, Kind, NAME, Shape};
-use crate::system;
+use crate::system_names;
 use crate::warning;
 use crate::warnings::Warnings;
 
@@ -175,7 +175,7 @@ fn mapping(value: &Value, shape: &Shape, place: &Place, found: &mut Vec<Finding>
             }
         } else if !key.starts_with("x-")
             && !shape.is_open
-            && (!place.parts.is_empty() || !system::is_setting(key))
+            && (!place.parts.is_empty() || !system_names::is_setting(key))
         {
             let near = singer::near::nearest(key, shape.keys().map(|(name, _)| name), 0.85);
             let fault = Fault::Unknown { key: key.clone(), near };

@@ -285,7 +285,7 @@ fn ran(opener: &Opener, args: cli::RunArgs) -> Result<()> {
 
 /// Runs schedules, or edits them.
 fn scheduled(opener: &Opener, args: ScheduleArgs) -> Result<()> {
-    use commands::schedules;
+    use commands::{schedule_entry, schedules};
     let start = |names: &[String], deny: &[String], old_form: bool| {
         opener.deny(deny)?;
         let of_schedule = |day: Datestamp, env: &Value| opener.open_with(Some(day), env);
@@ -306,7 +306,7 @@ fn scheduled(opener: &Opener, args: ScheduleArgs) -> Result<()> {
         Some(ScheduleCommand::Set { name, what }) => schedules::set(&opener.open()?, &name, &what),
         Some(ScheduleCommand::Remove { name }) => schedules::remove(&opener.open()?, &name),
         Some(ScheduleCommand::Run { name, how, meltano }) => {
-            let env = schedules::variables(&opener.open()?, &name)?;
+            let env = schedule_entry::variables(&opener.open()?, &name)?;
             let (project, datestamp) = opener.of_run(None, &env)?;
             let options = Options { datestamp, parallel: 2, ..how.options() };
             let options = meltano.into_options(options);

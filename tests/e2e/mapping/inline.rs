@@ -206,7 +206,20 @@ fn bookmarks_keep_the_names_of_the_tap_and_other_names_are_announced() {
     let refused = tap(&json!({ "contracts": [contract] })).go().exits(78);
     assert!(refused.stderr.contains("cannot protect a replication key"), "{}", refused.stderr);
     assert!(refused.text().is_empty(), "{}", refused.text());
+    // A map that gives it another name cannot hide it from the state: that is told everywhere.
+    let renamed =
+        file(scratch.path(), "renamed.odcs.yaml", text.replace("name: at", "name: moment"));
+    let moved = json!({ "contracts": [renamed], "protect_key": KEY, "stream_maps": {
+        "public-t": { "moment": "at", "at": null } } });
     let (lines, out) = (tap(&json!({})).go().success().stdout, folder());
+    let mapper = ours("map-streams").config(&moved).input(lines.clone());
+    let target = ours("target-csv").config(&with(&moved, &json!({ "output_path": out.path() })));
+    for outcome in [tap(&moved).go(), mapper.go(), target.input(lines.clone()).go()] {
+        let outcome = outcome.success();
+        let told = outcome.stderr.contains("the state holds the last value as it is");
+        assert!(told, "{}", outcome.stderr);
+    }
+    let out = folder();
     let settings = json!({ "output_path": out.path(), "contracts": [contract] });
     let refused = ours("target-csv").config(&settings).input(lines).go().exits(78);
     assert!(refused.stderr.contains("cannot protect a replication key"), "{}", refused.stderr);

@@ -1,6 +1,6 @@
 //! What a stream becomes: its columns, and where the value of each comes from.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use singer::near::{ALIKE, nearest};
 use singer::{Column, Error, ErrorKind, Result, Stream};
 
@@ -292,11 +292,17 @@ impl Planner<'_> {
         if let Some(Json::Array(required)) = schema.get_mut("required") {
             required.retain(|name| name.as_str().is_some_and(|name| properties.contains_key(name)));
         }
-        let replication_key =
-            self.replication_key.filter(|name| properties.contains_key(name.as_str()));
+        let (kept, lost) = match self.replication_key {
+            Some(key) if properties.contains_key(&key) => (Some(key), None),
+            key => (None, key),
+        };
         schema.insert("properties".to_owned(), Json::Object(properties));
         let mut made = stream.mapped(self.context.name, schema, self.keys);
-        made.replication_key = replication_key;
+        made.replication_key = kept;
+        // The state goes on holding its values: a contract behind the maps has to know.
+        if let Some(key) = lost {
+            made.fields.entry("bookmark_properties").or_insert_with(|| json!([key]));
+        }
         let flattened = self.context.flattening.map(|flattening| {
             let column = |(at, column): (usize, &Column)| {
                 let schema = stream.schema.get("properties")?.get(&column.name)?;

@@ -353,7 +353,7 @@ impl Edited<'_> {
     }
 }
 
-/// Tells whether this is one of Meltano's names, such as `_select`, for what stands beside `config`.
+/// Tells whether this is one of Meltano's names for what stands beside `config`, such as `_select`.
 fn is_extra(role: Role, name: &str) -> bool {
     let known: &[&str] = match role {
         Role::Extractor => {

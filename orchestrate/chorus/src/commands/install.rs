@@ -9,7 +9,7 @@ use singer::{Error, ErrorKind, Result};
 
 use crate::cli::{InstallArgs, InstallFlags};
 use crate::commands::plugins::without_kind;
-use crate::commands::{schedules, table};
+use crate::commands::{schedule_entry, table};
 use crate::signals::Signals;
 
 /// Installs plugins, and prints what has become of each.
@@ -96,7 +96,7 @@ fn tell(project: &Project, one: &Installed) {
 /// Returns the names of the plugins that the words, a kind or a schedule say; none for all.
 fn named(project: &Project, args: &InstallArgs) -> Result<Vec<String>> {
     if let Some(name) = &args.schedule {
-        return schedules::plugins(project, name);
+        return schedule_entry::plugins(project, name);
     }
     let kind: Vec<String> = args.plugin_type.iter().cloned().collect();
     let (role, names) = match without_kind(project, &args.plugins) {

@@ -23,6 +23,7 @@ pub mod plugins;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod schedule_entry;
 pub mod schedules;
 pub mod select;
 mod spelling;

@@ -2,7 +2,7 @@
 
 use project::edit::Part;
 use project::spelled::settle;
-use project::{Job, Project, Source, Task, warning};
+use project::{Job, Project, Source, warning};
 use runner::options::Options;
 use runner::preflight;
 use runner::schedule::Schedule;
@@ -13,6 +13,7 @@ use singer::{Error, ErrorKind, Result};
 use crate::cli::edits::{ListFormat, ScheduleWhat};
 use crate::commands::pretty;
 use crate::commands::run::{Shown, run_job};
+use crate::commands::schedule_entry::{find, unknown};
 use crate::commands::spelling::python;
 
 /// What Meltano has words for, as cron has it.
@@ -150,22 +151,6 @@ pub fn run(project: &Project, name: &str, options: &Options) -> Result<()> {
     run_job(project, &job, &options, Shown { verbose: false, as_json: false, timeout: None })
 }
 
-/// Returns the names of the plugins of a schedule that have something to install.
-pub fn plugins(project: &Project, name: &str) -> Result<Vec<String>> {
-    let entry = find(project, name).ok_or_else(|| unknown(project, name))?;
-    let schedule = Schedule::read(&project.root, entry)?;
-    let job = Job::find(project, &schedule.words)?;
-    let plugins = job.steps.iter().flat_map(Task::plugins);
-    let installed = plugins.filter(|plugin| plugin.installation.is_some());
-    Ok(installed.map(|plugin| plugin.name.clone()).collect())
-}
-
-/// Returns the variables that a schedule sets for its runs.
-pub fn variables(project: &Project, name: &str) -> Result<Value> {
-    let entry = find(project, name).ok_or_else(|| unknown(project, name))?;
-    Ok(entry["env"].clone())
-}
-
 /// Warns that a schedule was started by the old form of the command.
 pub fn warn_of_old_form(project: &Project, names: &[String]) {
     project.warnings().warn(warning!(
@@ -201,20 +186,6 @@ fn check(project: &Project, entry: &Value) -> Result<()> {
     Job::find(project, &schedule.words).map(drop).map_err(usage)
 }
 
-fn find<'a>(project: &'a Project, name: &str) -> Option<&'a Value> {
-    project.schedules().iter().find(|entry| entry["name"] == name)
-}
-
 fn path(name: &str) -> Vec<Part> {
     vec!["schedules".into(), Part::Named { name: name.to_owned() }]
-}
-
-fn unknown(project: &Project, name: &str) -> Error {
-    let names = project.schedules().iter().filter_map(|entry| entry["name"].as_str());
-    let known: Vec<String> = names.map(str::to_owned).collect();
-    let failure = Error::new(ErrorKind::Usage, "cannot find the schedule").with("name", name);
-    match project::names::nearest(name, &known) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint("`chorus schedule list` lists the schedules"),
-    }
 }
