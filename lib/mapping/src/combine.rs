@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use singer::mapper::{COMBINED, Route, RowMap};
 use singer::{Cell, Column, Error, ErrorKind, Kind, Result, Stream};
 
+use crate::maps::nullable;
 use crate::pipeline::Stage;
 
 /// Unites all streams as one.
@@ -109,16 +110,15 @@ impl Combine {
 
     /// Returns the columns of all streams.
     fn unite(&mut self) -> Result<Vec<Column>> {
-        let mut union: Vec<(Column, usize)> = Vec::new();
+        let mut union: Vec<Column> = Vec::new();
         let mut clashes = Vec::new();
         for member in &self.members {
             for column in &member.columns {
-                let known = union.iter_mut().find(|(known, _)| known.name == column.name);
-                let Some((known, count)) = known else {
-                    union.push((column.clone(), 1));
+                let known = union.iter_mut().find(|known| known.name == column.name);
+                let Some(known) = known else {
+                    union.push(column.clone());
                     continue;
                 };
-                *count += 1;
                 let Some(schema) = widened(known, column) else {
                     let (one, other) = (known.types.words(), column.types.words());
                     clashes.push(format!("{} ({one}; in {}: {other})", column.name, member.name));
@@ -146,11 +146,8 @@ impl Combine {
                 .hint("rename the columns in one of the sources, or do not combine the streams"));
         }
         // A stream that lacks a column has NULL there.
-        let nullable = |(mut column, _): (Column, usize)| {
-            add_null(&mut column.schema);
-            Column::new(column.name, column.schema)
-        };
-        Ok(union.into_iter().map(nullable).collect())
+        let with_null = |column: Column| Column::new(column.name, nullable(column.schema));
+        Ok(union.into_iter().map(with_null).collect())
     }
 
     fn route(&self, stream: &Stream) -> Route {
@@ -255,20 +252,6 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-/// Makes null a type of a property.
-fn add_null(schema: &mut Value) {
-    match schema.get_mut("type") {
-        Some(Value::String(word)) if word != "null" => {
-            let word = std::mem::take(word);
-            schema["type"] = json!([word, "null"]);
-        }
-        Some(Value::Array(words)) if words.iter().all(|word| word != "null") => {
-            words.push("null".into());
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use singer::{Batch, Row};
@@ -340,6 +323,15 @@ mod tests {
         combine.routes(&stream("b", &json!({ "id": { "type": "string" } }))).unwrap();
         assert_eq!(combine.renewed(), ["a"]);
         assert_eq!(combine.union[0].kind, Kind::String);
+    }
+
+    #[test]
+    fn a_column_that_another_stream_lacks_may_be_null_whatever_says_its_type() {
+        let mut combine = combine();
+        let branches = json!({ "anyOf": [{ "type": "integer" }, { "type": "boolean" }] });
+        let one = stream("a", &json!({ "x": branches }));
+        combine.announce(&[one, stream("b", &json!({ "y": { "type": "string" } }))]).unwrap();
+        assert!(combine.union.iter().all(Column::nullable), "{:?}", combine.union);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use plan::{Plan, Source};
 
 pub use settings::{Condition, MapSettings, Transformation};
 pub use transform::Transformations;
+pub(crate) use types::nullable;
 
 /// The stage that maps streams.
 pub struct Maps {
