@@ -25,11 +25,13 @@ mod stage;
 mod stand;
 #[cfg(test)]
 mod tests;
+mod told;
 mod unlike;
 mod words;
 mod yaml;
 
 pub use draft::{Draft, DraftColumn, DraftStream};
+pub use files::files;
 pub use logical::Logical;
 pub use model::{Contract, Property, Table};
 pub use settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns, OnViolation};

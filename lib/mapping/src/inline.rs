@@ -106,6 +106,10 @@ impl Stages for Pipeline {
     fn hides_rows(&self) -> bool {
         Self::hides_rows(self)
     }
+
+    fn plan(&self, stream: &str) -> Vec<String> {
+        Self::plan(self, stream)
+    }
 }
 
 /// The whole `main` of a tap with these settings.

@@ -92,6 +92,11 @@ impl Stage for Maps {
         Ok(Some(routes))
     }
 
+    fn unchanged(&mut self, stream: &str) {
+        let met = self.entries.all().filter(|entry| entry.fits(stream));
+        self.used.extend(met.map(|entry| entry.name.clone()));
+    }
+
     fn finish(&mut self) -> Result<()> {
         for entry in self.entries.all().filter(|entry| !self.used.contains(&entry.name)) {
             singer::warn!(

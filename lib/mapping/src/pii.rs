@@ -3,6 +3,7 @@
 //! No value leaves this module: a finding has counts and reasons.
 
 mod found;
+mod iban;
 mod names;
 mod national;
 mod proposal;

@@ -69,6 +69,11 @@ pub trait Stage {
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Says what happens to a stream that it was asked for, for `--plan`: a line each.
+    fn plan(&self, _stream: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Stages in the order in which they work: maps, then contracts, then protection, then row hashes.
@@ -147,6 +152,11 @@ impl Pipeline {
     /// Tells whether no row may be shown as it came.
     pub fn hides_rows(&self) -> bool {
         self.stages.iter().any(|stage| stage.hides_rows())
+    }
+
+    /// Says what all stages do with a stream that comes out of them.
+    pub fn plan(&self, stream: &str) -> Vec<String> {
+        self.stages.iter().flat_map(|stage| stage.plan(stream)).collect()
     }
 
     /// Tells all stages that the input is over.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use disk::Datestamp;
+use mapping::contract::{self, Contract};
 use project::capture::unnamed;
 use project::{Program, Project, exit};
 use serde::Serialize;
@@ -41,6 +42,10 @@ pub struct Checking {
 pub struct Checked {
     /// Rows that keep the contract, by stream.
     pub rows: BTreeMap<String, u64>,
+    /// Rows of streams that no contract lists, by stream.
+    pub unlisted: BTreeMap<String, u64>,
+    /// Contracts of which no row was judged.
+    pub unjudged: Vec<Unjudged>,
     /// Values that breach it.
     pub breaches: Vec<Breach>,
     /// What ended the check: a rule, a column, a stream. Each a line.
@@ -64,10 +69,46 @@ pub struct Breach {
     pub lines: Vec<u64>,
 }
 
+/// A contract, or a folder of contracts, of which no row was judged.
+#[derive(Debug, Serialize)]
+pub struct Unjudged {
+    /// The file or folder.
+    pub contract: PathBuf,
+    /// The streams that it lists.
+    pub lists: Vec<String>,
+}
+
 impl Checked {
-    /// Tells whether all rows keep the contract.
+    /// Tells whether all rows keep the contract, and there were some.
     pub fn is_kept(&self) -> bool {
-        self.breaches.is_empty() && self.ended.is_empty()
+        self.breaches.is_empty() && self.ended.is_empty() && self.unjudged.is_empty()
+    }
+
+    /// Tells rows that were judged from those of streams that no contract lists, and finds
+    /// contracts of which nothing was judged.
+    fn compare(&mut self, contracts: &[PathBuf]) -> Result<()> {
+        let mut lists = Vec::new();
+        for path in contracts {
+            let mut names = Vec::new();
+            for file in contract::files(std::slice::from_ref(path))? {
+                names.extend(Contract::from_path(&file)?.tables.into_iter().map(|one| one.name));
+            }
+            lists.push((path.clone(), names));
+        }
+        let is_listed = |name: &String| lists.iter().any(|(_, names)| names.contains(name));
+        let (rows, unlisted) =
+            std::mem::take(&mut self.rows).into_iter().partition(|(name, _)| is_listed(name));
+        (self.rows, self.unlisted) = (rows, unlisted);
+        // What ended the check is told instead.
+        if !self.ended.is_empty() {
+            return Ok(());
+        }
+        let was_judged = |name: &String| {
+            self.rows.contains_key(name) || self.breaches.iter().any(|one| one.stream == *name)
+        };
+        let unjudged = lists.into_iter().filter(|(_, names)| !names.iter().any(was_judged));
+        self.unjudged = unjudged.map(|(contract, lists)| Unjudged { contract, lists }).collect();
+        Ok(())
     }
 }
 
@@ -104,11 +145,15 @@ pub fn check(
     }
     let mut checked = seen.checked;
     checked.breaches = breaches(&rejects)?;
-    let Some(at) = outcome.failed else { return Ok(checked) };
+    let Some(at) = outcome.failed else {
+        checked.compare(&what.contracts)?;
+        return Ok(checked);
+    };
     let (program, status) = (&programs[at], outcome.statuses[at]);
     let words = seen.last.swap_remove(at);
     if at + 1 == programs.len() && exit::kind(status) == ErrorKind::Data {
         checked.ended = words;
+        checked.compare(&what.contracts)?;
         return Ok(checked);
     }
     let failure = Error::new(exit::kind(status), "cannot check the rows: a plugin failed")
@@ -130,7 +175,7 @@ impl Seen {
             Event::Log(at, line) => self.line(at, &line),
             Event::State(line) => {
                 if let Some(stream) = stream_of_record(&line) {
-                    *self.checked.rows.entry(stream.to_owned()).or_default() += 1;
+                    *self.checked.rows.entry(stream).or_default() += 1;
                 }
             }
             Event::Tick | Event::End(_) => {}
@@ -155,11 +200,9 @@ impl Seen {
 }
 
 /// Returns the stream of a RECORD of ours, whose first members are type and stream.
-fn stream_of_record(line: &[u8]) -> Option<&str> {
-    let rest = line.strip_prefix(b"{\"type\":\"RECORD\",\"stream\":\"")?;
-    // An escaped name is only counted under its first part.
-    let end = rest.iter().position(|byte| *byte == b'"')?;
-    std::str::from_utf8(&rest[..end]).ok()
+fn stream_of_record(line: &[u8]) -> Option<String> {
+    let rest = line.strip_prefix(b"{\"type\":\"RECORD\",\"stream\":")?;
+    serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()
 }
 
 /// Makes the program that reads the day that a job has written.

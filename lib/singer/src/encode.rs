@@ -179,6 +179,9 @@ pub fn schema_message(stream: &Stream) -> Value {
     });
     if let Some(key) = &stream.replication_key {
         message["bookmark_properties"] = json!([key]);
+    } else if let Some(lost) = stream.fields.get("bookmark_properties") {
+        // A map has removed the column: the state goes on holding its values.
+        message["bookmark_properties"] = lost.clone();
     }
     if let Some(source) = &stream.source_stream {
         message[SOURCE_STREAM] = source.as_str().into();

@@ -55,6 +55,9 @@ pub trait Stages {
     /// Tells whether no row may be shown as it came: see
     /// [`Mapper::hides_rows`](crate::Mapper::hides_rows).
     fn hides_rows(&self) -> bool;
+
+    /// Says what happens to a stream that was made, for `--plan`: a line each.
+    fn plan(&self, stream: &str) -> Vec<String>;
 }
 
 /// Changes nothing, and has no settings.

@@ -83,6 +83,11 @@ pub trait Mapper: Sized {
     fn hides_rows(&self) -> bool {
         false
     }
+
+    /// Says what happens to a stream that was made, for `--plan`: a line each.
+    fn plan(&self, _stream: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A stream that is made of another stream.

@@ -45,6 +45,8 @@ pub struct RecordCounter {
     total: u64,
     /// Records that were counted, or are about to be, and were refused.
     left_out: u64,
+    /// All records that were refused.
+    refused: u64,
 }
 
 impl RecordCounter {
@@ -52,8 +54,17 @@ impl RecordCounter {
     pub fn new(stream: &str) -> Self {
         let now = Instant::now();
         let stream = stream.to_owned();
-        let (pending, pending_bytes, total, left_out) = (0, 0, 0, 0);
-        Self { stream, started: now, reported: now, pending, pending_bytes, total, left_out }
+        let (pending, pending_bytes, total, left_out, refused) = (0, 0, 0, 0, 0);
+        Self {
+            stream,
+            started: now,
+            reported: now,
+            pending,
+            pending_bytes,
+            total,
+            left_out,
+            refused,
+        }
     }
 
     /// Says how many records the source expects the stream to have.
@@ -71,14 +82,20 @@ impl RecordCounter {
         }
     }
 
-    /// Takes records out of the count that a destination has refused.
+    /// Takes records out of the count that were refused.
     pub fn leave_out(&mut self, records: u64) {
         self.left_out += records;
+        self.refused += records;
     }
 
     /// Returns the records so far.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Returns the records so far without those that were refused.
+    pub fn kept(&self) -> u64 {
+        self.total.saturating_sub(self.refused)
     }
 
     /// Writes the last count and how long the stream took.

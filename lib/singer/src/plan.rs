@@ -10,6 +10,7 @@ use crate::args::PlanFormat;
 use crate::catalog::Stream;
 use crate::coverage::Coverage;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::inline::Stages;
 use crate::output;
 use crate::receive::{Event, no_input};
 use crate::scrub::scrub;
@@ -35,6 +36,14 @@ pub struct Planned {
     pub schema: Option<Value>,
     /// How many rows that are there already the steps would remove, where that was counted.
     pub rows: Option<u64>,
+}
+
+/// Adds what stages within a connector do with each stream of which something comes.
+pub(crate) fn add_stages(planned: &mut [Planned], stages: Option<&dyn Stages>) {
+    let Some(stages) = stages else { return };
+    for one in planned.iter_mut().filter(|one| !one.steps.is_empty()) {
+        one.steps.extend(stages.plan(&one.stream));
+    }
 }
 
 /// Prints what a run would do.

@@ -50,7 +50,7 @@ impl<'run> Rows<'run> {
         self.run.cap = cap;
     }
 
-    /// Ends the stream; returns how many rows it had.
+    /// Ends the stream; returns how many rows it had without those that were rejected.
     pub(crate) fn finish(&mut self) -> Result<u64> {
         self.hand_on()?;
         if let Some(decoder) = &self.open.decoder {
@@ -65,7 +65,7 @@ impl<'run> Rows<'run> {
             self.run.states.state().set_bookmark(&self.open.id, bookmark);
         }
         self.run.states.finish(&self.open.id);
-        Ok(self.open.counter.total())
+        Ok(self.open.counter.kept())
     }
 
     /// Moves the bookmark, or keeps it until the rows have been judged.

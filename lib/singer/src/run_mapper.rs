@@ -316,7 +316,9 @@ impl<M: Mapper> Mapping<M> {
                 let (columns, of) = (to.columns.len(), stream.columns.len());
                 let step = format!("{columns} columns, of {of} of stream {}", stream.name);
                 let schema = Some(schema_message(&to));
-                planned.push(Planned { stream: to.name, steps: vec![step], schema, rows: None });
+                let mut steps = vec![step];
+                steps.extend(self.mapper.plan(&to.name));
+                planned.push(Planned { stream: to.name, steps, schema, rows: None });
             }
         }
         Ok(planned)

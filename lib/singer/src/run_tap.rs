@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 pub(crate) use self::chosen::one_name;
 use self::chosen::{Chosen, choose};
-use crate::args::{Action, Args, PlanFormat, Role, TestDepth};
+use crate::args::{Action, Args, Role, TestDepth};
 use crate::catalog::{self, ReplicationMethod, Stream};
 use crate::coverage::Coverage;
 use crate::encode::{activate_version_line, schema_line, schema_message};
@@ -68,7 +68,9 @@ fn run<T: Tap, I: Inline>() -> Result<()> {
     let streams = choose(streams, stages.as_deref_mut())?;
     warning::check()?;
     if let Action::Plan(format) = args.action {
-        return plan(tap, &streams, &state, &common, format);
+        let mut planned = plan(tap, &streams, &state, &common)?;
+        plan::add_stages(&mut planned, stages.as_deref());
+        return plan::print(&planned, format);
     }
     let test = if let Action::Test(depth) = args.action { Some(depth) } else { None };
     let limit = test.map(|_| 1);
@@ -85,8 +87,7 @@ fn plan<T: Tap>(
     streams: &[Chosen],
     state: &State,
     common: &TapCommon,
-    format: PlanFormat,
-) -> Result<()> {
+) -> Result<Vec<Planned>> {
     let mut planned = Vec::new();
     for chosen in streams {
         let stream = &chosen.selected.stream;
@@ -100,7 +101,7 @@ fn plan<T: Tap>(
             planned.push(Planned { stream: stream.name, steps, schema, rows: None });
         }
     }
-    plan::print(&planned, format)
+    Ok(planned)
 }
 
 /// Returns which rows there are of a stream, where the tap itself does not say it.

@@ -67,8 +67,12 @@ fn run<T: Target, I: Inline>() -> Result<()> {
     let of_input = if hides { rejects.hiding() } else { rejects.clone() };
     if let Action::Plan(format) = args.action {
         let (incoming, _) = intake.begin(args.input.as_deref(), &of_input)?;
-        let streams = source::planned(stages, plan::streams(&incoming, input.allow_empty)?)?;
-        return plan::print(&T::plan(settings.get()?, &streams)?, format);
+        let mut stages = stages;
+        let streams = plan::streams(&incoming, input.allow_empty)?;
+        let streams = source::planned(stages.as_deref_mut(), streams)?;
+        let mut planned = T::plan(settings.get()?, &streams)?;
+        plan::add_stages(&mut planned, stages.as_deref());
+        return plan::print(&planned, format);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;
@@ -367,7 +371,9 @@ impl<T: Target> Delivery<T> {
                 let _within = stream.span.enter();
                 match sink.commit(self.target.shared()).with("stream", &stream.name)? {
                     // What its version does is yet to come.
-                    Durability::Durable => stream.dirty = stream.version.is_some(),
+                    Durability::Durable => {
+                        (stream.dirty, stream.partly) = (stream.version.is_some(), true);
+                    }
                     Durability::OnComplete | Durability::Together => stream.late = true,
                 }
             }
@@ -469,7 +475,11 @@ impl<T: Target> Delivery<T> {
 
     fn published(&self) -> String {
         let done = self.streams.iter().filter(|stream| stream.sink.is_none());
-        let names: BTreeSet<&str> = done.map(|stream| stream.name.as_str()).collect();
+        let partly = self.streams.iter().filter(|stream| stream.sink.is_some() && stream.partly);
+        let names: BTreeSet<String> = done
+            .map(|stream| stream.name.clone())
+            .chain(partly.map(|stream| format!("rows of {}", stream.name)))
+            .collect();
         if names.is_empty() { "nothing".to_owned() } else { Vec::from_iter(names).join(", ") }
     }
 }

@@ -324,7 +324,7 @@ fn from_environment(
     for (name, property) in schema.properties() {
         for spelled in aliases(property).chain([name.as_str()]) {
             let variable = about.variable(spelled);
-            if let Ok(text) = std::env::var(&variable) {
+            if let Some(text) = variable_text(&variable)? {
                 settings.insert(name.clone(), from_text(&text, property, &variable)?);
                 known.insert(variable);
             }
@@ -350,6 +350,18 @@ fn from_environment(
     }
     unknown.sort();
     Ok((settings, unknown))
+}
+
+/// Reads a variable; `None` where it is not set.
+fn variable_text(variable: &str) -> Result<Option<String>> {
+    let text = std::env::var_os(variable).map(std::ffi::OsString::into_string).transpose();
+    text.map_err(|_| {
+        Error::new(ErrorKind::Config, "cannot read a variable: its value is not UTF-8")
+            .with("variable", variable)
+            .hint(
+                "save what sets the variable as UTF-8, or give the setting in the file of --config",
+            )
+    })
 }
 
 /// Reads a setting given as text: JSON for arrays and objects, else the text, coerced.

@@ -76,6 +76,10 @@ impl Mapper for MapStreams {
     fn hides_rows(&self) -> bool {
         self.pipeline.hides_rows()
     }
+
+    fn plan(&self, stream: &str) -> Vec<String> {
+        self.pipeline.plan(stream)
+    }
 }
 
 fn main() -> std::process::ExitCode {

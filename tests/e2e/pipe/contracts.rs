@@ -233,3 +233,67 @@ fn a_contract_is_one_for_other_programs() {
         "t t [('id', 'integer', 'public'), ('name', 'string', 'confidential')] hash 2"
     );
 }
+
+#[test]
+fn the_plan_says_what_a_contract_does() {
+    let folder = folder();
+    let properties = json!({ "id": { "type": "string" }, "name": { "type": "string" },
+        "shoe_size": { "type": "integer" } });
+    let lines = Lines::default().schema("t", &properties, &["id"]).done();
+    let plan = mapper(folder.path(), &json!({})).args(["--plan"]).input(lines.0);
+    let text = plan.go().success().text();
+    let expected = "t:\n  3 columns, of 3 of stream t\n  contract: protects name (hash)\n  \
+                    contract: converts id to integer\n  \
+                    contract: does not list, and passes on, shoe_size\n  \
+                    contract: judges all rows together by 2 rules\n";
+    assert_eq!(text, expected);
+    // The same within a tap and a target.
+    file(folder.path(), "in.csv", "id,name\n1,ann\n");
+    let files = json!([{ "entity": "t", "path": folder.path().join("in.csv") }]);
+    let within = |run: Run| {
+        let run = run.set("contracts", json!([contract(folder.path())])).args(["--plan"]);
+        run.config(&json!({ "protect_key": "e2e-key-0123456789-abcdefghijklmnopqrstuv" }))
+    };
+    let tap = within(ours("tap-csv").config(&json!({ "files": files }))).go().success().text();
+    assert!(tap.contains("  contract: protects name (hash)\n"), "{tap}");
+    let lines = Lines::default().schema("t", &properties, &["id"]).done();
+    let lake = folder.path().join("lake");
+    let target = within(to_lake(&lake, "s", DAY)).input(lines.0).go().success().text();
+    assert!(target.contains("  contract: protects name (hash)\n"), "{target}");
+}
+
+/// A file that has not changed is not read again: its stream does not come, and is not missed.
+#[test]
+fn an_unchanged_stream_is_not_missed_under_another_name_either() {
+    let folder = folder();
+    file(folder.path(), "in.csv", "id,name\n1,ann\n2,bob\n");
+    let files = json!([{ "entity": "s", "path": folder.path().join("in.csv"), "keys": ["id"] }]);
+    let tap = || ours("tap-csv").config(&json!({ "files": files }));
+    let held = json!({ "strict": true, "stream_maps": { "s": { "__alias__": "t" } } });
+    let (read, first) = pipe(tap(), mapper(folder.path(), &held));
+    read.success();
+    let text = first.success().text();
+    let state = text.lines().rfind(|line| line.contains("\"STATE\"")).unwrap();
+    let state = serde_json::from_str::<Value>(state).unwrap()["value"].take();
+    let (read, second) = pipe(tap().json("--state", &state), mapper(folder.path(), &held));
+    read.success();
+    let told = second.success().stderr;
+    assert!(!told.contains("W-"), "{told}");
+}
+
+/// The word of an error cannot be the secret itself.
+#[test]
+fn a_key_that_cannot_be_used_is_told_in_whole_words() {
+    use std::os::unix::ffi::OsStrExt;
+    let run = |key: &[u8]| {
+        let run = ours("map-streams").args(["--config", "ENV"]).input("");
+        let run = run.env("MAP_STREAMS_PROTECT_KEY", std::ffi::OsStr::from_bytes(key));
+        let folder = folder();
+        run.set("contracts", json!([contract(folder.path())])).go().exits(78).stderr
+    };
+    let text = run(b"short");
+    assert!(text.contains("cannot use a key with too few bytes"), "{text}");
+    let text = run(b"\xff\xfe");
+    assert!(text.contains("variable: MAP_STREAMS_PROTECT_KEY"), "{text}");
+    assert!(text.contains("its value is not UTF-8"), "{text}");
+}

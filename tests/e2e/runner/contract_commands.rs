@@ -132,3 +132,48 @@ fn what_may_be_personal_is_found_and_its_contract_protects_it() {
     project.chorus(&["contract", "check", "held", "--datestamp", DAY]).go().success();
     project.chorus(&["contract", "check", "held"]).go().success();
 }
+
+#[test]
+fn a_check_that_judged_no_row_is_no_success() {
+    let project = Project::with(
+        "  mappers:\n  - name: map-streams\n    executable: map-streams\n    mappings:\n\
+         \x20   - {name: renames, config: {stream_maps: {a: {__alias__: people}}}}\n\
+         \x20   - {name: hold, config: {contracts: [contracts/tap-csv.odcs.yaml]}}\n",
+        "",
+        "- {name: renamed, tasks: [tap-csv renames hold target-csv]}\n",
+    );
+    let text = contract("  - {name: id}\n  - {name: name}\n");
+    let path = file(&project.root, "contracts/tap-csv.odcs.yaml", &text);
+    let check = |more: &[&str]| project.chorus(&["contract", "check"]).args(more).go();
+    let unjudged = check(&["renamed"]).exits(65);
+    let out = unjudged.text();
+    assert!(out.contains("people: 2 rows were not judged: no contract lists it\n"), "{out}");
+    assert!(out.contains("tap-csv.odcs.yaml: no row was judged\n"), "{out}");
+    assert!(!out.contains("keep"), "{out}");
+    assert!(unjudged.stderr.contains("no row was held to the contract"), "{}", unjudged.stderr);
+    let told = found(&check(&["renamed", "--format", "json"]).exits(65));
+    assert_eq!(told[0]["kept"], false, "{told}");
+    assert_eq!(told[0]["found"]["unjudged"][0]["lists"][0], "a", "{told}");
+
+    // A source without rows proves nothing.
+    fs::write(&path, text.replace("name: a\n", "name: people\n")).unwrap();
+    check(&["renamed"]).success();
+    file(&project.root, "in/a.csv", "id,name\n");
+    check(&["renamed"]).exits(65);
+}
+
+#[test]
+fn contracts_that_are_missing_are_written_beside_those_that_are_there() {
+    let project = Project::new("", &[]);
+    let chorus = |words: &[&str]| project.chorus(&["contract"]).args(words).go();
+    chorus(&["init", "tap-csv"]).success();
+    let lacking = chorus(&["check", "both"]).exits(66).stderr;
+    assert!(lacking.contains("hint: write one: chorus contract init tap-csv--two"), "{lacking}");
+    assert_eq!(
+        chorus(&["init", "both"]).success().text(),
+        "contracts/tap-csv.odcs.yaml is there, and was not changed\n\
+         wrote contracts/tap-csv--two.odcs.yaml, streams: 1\n"
+    );
+    chorus(&["check", "both"]).success();
+    chorus(&["init", "both"]).exits(78);
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde_json::Value;
 use singer::{Column, Error, ErrorKind, Result, Stream};
 
 use super::compile::{Compiled, Terms, by_name, spelled};
@@ -115,4 +116,33 @@ pub(super) fn tell(stream: &str, compiled: &Compiled) {
             compiled.left_out.join(", ")
         );
     }
+}
+
+/// Refuses to protect the column that orders an incremental read: the state shows its values.
+pub(super) fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
+    let named = match stream.fields.get("bookmark_properties") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(name)) => vec![name.as_str()],
+        _ => Vec::new(),
+    };
+    let named = named.into_iter();
+    for key in named.chain(stream.replication_key.as_deref()) {
+        let name = spelled(key, table.names);
+        let property = table.properties.iter().find(|property| property.name == name);
+        if !stream.has_column(key) && table.properties.iter().any(Property::is_protected) {
+            singer::warn!(
+                "W-CONTRACT-DIFFERS",
+                "stream {}: its replication key {key} is not a column behind the stream maps; the \
+                 state holds the last value as it is, and no contract protects it",
+                stream.name
+            );
+        }
+        if property.is_some_and(Property::is_protected) {
+            return Err(Error::new(ErrorKind::Config, "cannot protect a replication key")
+                .with("column", &name)
+                .with("reason", "the state of every run holds its last value as it is")
+                .hint("choose another replication key, or read the stream in full"));
+        }
+    }
+    Ok(())
 }

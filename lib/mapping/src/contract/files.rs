@@ -22,7 +22,10 @@ pub(super) fn report(contract: &Contract) {
 }
 
 /// Returns the files with contracts: those that are named, and those in folders that are named.
-pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// A folder cannot be listed, or has no contract.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {

@@ -18,7 +18,7 @@ use super::parts;
 use super::row::{Out, Rows, Values, Watch, Work};
 use super::rules::Counter;
 use super::settings::{ColumnsChange, ContractSettings, ExtraColumns, MissingColumns, OnViolation};
-use super::unlike;
+use super::{told, unlike};
 use crate::pipeline::Stage;
 use crate::protect::{Keys, Protection, remove_samples};
 use crate::row_hash::{ROW_HASH, RowHash, RowHashSettings};
@@ -45,6 +45,8 @@ struct Held {
     first: BTreeMap<String, Kind>,
     /// The columns without a contract and those that are left out, as they were reported.
     told: Option<(Vec<String>, Vec<String>)>,
+    /// What happens to it, for `--plan`.
+    plan: Vec<String>,
     watch: Rc<RefCell<Watch>>,
 }
 
@@ -132,6 +134,7 @@ impl Guard {
             of_tap: stream.of_tap().to_owned(),
             first: paths.clone(),
             told: None,
+            plan: Vec::new(),
             watch: Rc::default(),
         });
         match self.columns_change {
@@ -187,8 +190,12 @@ impl Guard {
             differences::tell(&stream.name, &compiled);
             held.told = found;
         }
-        check_bookmark(stream, table)?;
+        differences::check_bookmark(stream, table)?;
         let keys = self.keys(stream, table, &compiled)?;
+        let plan = told::lines(table, &compiled, self.row_hash.is_some());
+        if let Some(held) = self.streams.get_mut(&stream.name) {
+            held.plan = plan;
+        }
         let columns = compiled.columns;
         let watch = Rc::clone(&self.streams[&stream.name].watch);
         let before = std::mem::take(&mut watch.borrow_mut().counters);
@@ -273,6 +280,17 @@ impl Guard {
         Ok(keys)
     }
 
+    /// Returns the streams of the contracts that did not come. Where a stream of the tap has not
+    /// changed, and the contracts know its name not, a map may give it one of theirs.
+    fn absent(&self) -> Vec<&String> {
+        if self.unchanged.iter().any(|name| !self.tables.contains_key(name)) {
+            return Vec::new();
+        }
+        let came =
+            |name: &&String| self.streams.contains_key(*name) || self.unchanged.contains(*name);
+        self.tables.keys().filter(|name| !came(name)).collect()
+    }
+
     fn judge(&self, only: Option<&str>) -> Result<()> {
         let mut breach: Option<Error> = None;
         for (name, held) in &self.streams {
@@ -332,6 +350,9 @@ impl Stage for Guard {
             return Ok(None);
         }
         self.discarded(stream)?;
+        if let Some(held) = self.streams.get_mut(&stream.name) {
+            held.plan = vec![told::ROW_HASH_LINE.to_owned()];
+        }
         let copy = |(at, column): (usize, &Column)| Out {
             name: column.name.clone(),
             from: Some(at),
@@ -362,10 +383,7 @@ impl Stage for Guard {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let came =
-            |name: &&String| self.streams.contains_key(*name) || self.unchanged.contains(*name);
-        let absent: BTreeSet<&String> = self.tables.keys().filter(|name| !came(name)).collect();
-        for name in absent {
+        for name in self.absent() {
             if self.strict {
                 return Err(Error::new(ErrorKind::Data, "a stream of a contract did not come")
                     .with("stream", name)
@@ -387,6 +405,13 @@ impl Stage for Guard {
 
     fn hides_rows(&self) -> bool {
         self.hides_rows
+    }
+
+    fn plan(&self, stream: &str) -> Vec<String> {
+        if self.terms.on_violation == OnViolation::Keep && self.tables.contains_key(stream) {
+            return vec!["contract: differences are reported, and all rows pass".to_owned()];
+        }
+        self.streams.get(stream).map(|held| held.plan.clone()).unwrap_or_default()
     }
 }
 
@@ -410,35 +435,6 @@ fn another(stream: &str, failure: &Error) -> String {
     let said = |name: &str| failure.context(name).unwrap_or_default();
     let (rule, found, bound) = (said("rule"), said("found"), said("must be"));
     format!("{stream}: {rule} is {found}, and must be {bound}")
-}
-
-/// Refuses to protect the column that orders an incremental read: the state shows its values.
-fn check_bookmark(stream: &Stream, table: &Table) -> Result<()> {
-    let named = match stream.fields.get("bookmark_properties") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        Some(Value::String(name)) => vec![name.as_str()],
-        _ => Vec::new(),
-    };
-    let named = named.into_iter();
-    for key in named.chain(stream.replication_key.as_deref()) {
-        let name = spelled(key, table.names);
-        let property = table.properties.iter().find(|property| property.name == name);
-        if !stream.has_column(key) && table.properties.iter().any(Property::is_protected) {
-            singer::warn!(
-                "W-CONTRACT-DIFFERS",
-                "stream {}: its replication key {key} is not a column behind the stream maps; the \
-                 state holds the last value as it is, and no contract protects it",
-                stream.name
-            );
-        }
-        if property.is_some_and(Property::is_protected) {
-            return Err(Error::new(ErrorKind::Config, "cannot protect a replication key")
-                .with("column", &name)
-                .with("reason", "the state of every run holds its last value as it is")
-                .hint("choose another replication key, or read the stream in full"));
-        }
-    }
-    Ok(())
 }
 
 /// Prepares the rules of a stream; what was counted before stays.

@@ -208,7 +208,12 @@ fn what_cannot_be_is_refused_before_the_first_row() {
         (protect("hsh"), &none, None, "did you mean `hash`?"),
         (protect("generalise"), &none, None, "cannot make the values of a property coarse"),
         (protect("hash"), &json!({ "protect_key": "" }), None, "without a key"),
-        (protect("hash"), &json!({ "protect_key": "short" }), None, "cannot use a short key"),
+        (
+            protect("hash"),
+            &json!({ "protect_key": "short" }),
+            None,
+            "cannot use a key with too few bytes",
+        ),
         ("  - {name: a, logicalType: text}\n".into(), &none, None, "line: 10"),
         ("  - {name: n, logicalType: string}\n".into(), &none, None, "cannot convert a column"),
         (

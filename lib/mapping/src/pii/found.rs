@@ -25,7 +25,8 @@ impl Seen {
     /// Says what a column of this name and these values may be.
     pub fn finding(&self, name: &str) -> Option<Finding> {
         let named = names::of_name(name);
-        let by_values = self.by_values();
+        let denied = |found: &(Kind, Sure, String)| names::denies(name, found.0);
+        let by_values = self.by_values().filter(|found| !denied(found));
         match (named, by_values) {
             (Some(kind), Some((found, _, why))) if kind == found || fits(kind, found) => {
                 let kind = if kind == Kind::Name { kind } else { found };
@@ -77,12 +78,15 @@ impl Seen {
             let sure = if enough { Sure::High } else { Sure::Low };
             return Some((Kind::NationalId, sure, why(*found, &format!("fit the {name}"))));
         }
-        let (phones, people) = (of(Form::Phone), of(Form::Name));
+        let (written, people) = (of(Form::Phone), of(Form::Name));
+        let phones = written + of(Form::Digits);
         if is_share(phones, 80) {
-            let sure = if enough { Sure::Medium } else { Sure::Low };
+            // Digits alone could be any number.
+            let sure = if enough && written * 2 >= phones { Sure::Medium } else { Sure::Low };
             return Some((Kind::Phone, sure, why(phones, "are written as phones are")));
         }
-        if is_share(people, 30) {
+        // One of several values may be a first name by chance.
+        if is_share(people, 30) && (people > 1 || count < 3) {
             return Some((Kind::Name, Sure::Medium, why(people, "begin with a common first name")));
         }
         let mails = of(Form::Mail) + of(Form::Iban);

@@ -45,7 +45,7 @@ const ANYWHERE: &[(Kind, &str)] = &[
     (
         Kind::BirthDate,
         "birthdate dateofbirth dob birthday born birth birthyear yearofbirth age \
-         geburtsdatum geburtstag gebdatum geboren datenaissance datedenaissance naissance \
+         geburtsdatum geburtstag gebdatum gebdat gebtag geboren birthdt datenaissance datedenaissance naissance \
          fechanacimiento fechadenacimiento nacimiento edad datadinascita datanascita \
          nascita datanascimento nascimento geboortedatum dataurodzenia urodzenia \
          fodelsedatum fodselsdato fodselsdag syntymaaika datumnarozeni",
@@ -121,7 +121,19 @@ const WHOLE: &[(Kind, &str)] = &[
 /// Words that say of others that they are not of a person.
 const NOT: &str = "\
     count flag verified valid sent status enabled type is has num product file table column \
-    host company template campaign opt version page";
+    host company template campaign opt version page model brand vendor make";
+
+/// Words of things that have names of people, and numbers with three dots, too.
+const THINGS: &str = "\
+    ship vessel boat brand product item model street road city town team hotel shop store \
+    school event version release build firmware revision";
+
+/// Tells whether a name of a column says that its values are not what they look like: names of
+/// people, or addresses of a network.
+pub(super) fn denies(name: &str, kind: Kind) -> bool {
+    matches!(kind, Kind::Name | Kind::NetworkAddress)
+        && words(name).iter().any(|word| has(THINGS, word))
+}
 
 /// Returns what a name says.
 pub(super) fn of_name(name: &str) -> Option<Kind> {
@@ -254,6 +266,8 @@ mod tests {
             ("nom", Some(Kind::Name)),
             ("téléphone", Some(Kind::Phone)),
             ("contraseña", Some(Kind::Secret)),
+            ("geb_dat", Some(Kind::BirthDate)),
+            ("phone_model", None),
             ("product_name", None),
             ("file_name", None),
             ("email_verified", None),

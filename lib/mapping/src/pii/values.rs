@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 
+use super::iban::is_iban;
 use super::names;
-use crate::protect::mail_parts;
 
 /// A form of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     Mail,
     Phone,
+    /// Digits alone, as many as a phone has, behind the 0 or 00 that begins one.
+    Digits,
     Iban,
     Card,
     NetworkAddress,
@@ -21,9 +23,10 @@ type Test = fn(&str) -> bool;
 
 /// Returns the forms that a text has.
 pub(super) fn forms(text: &str) -> impl Iterator<Item = Form> {
-    let tests: [(Form, Test); 6] = [
-        (Form::Mail, |text| text.len() <= 254 && mail_parts(text).is_some()),
+    let tests: [(Form, Test); 7] = [
+        (Form::Mail, is_mail),
         (Form::Phone, is_phone),
+        (Form::Digits, is_dialled),
         (Form::Iban, is_iban),
         (Form::Card, is_card),
         (Form::NetworkAddress, is_address),
@@ -36,13 +39,43 @@ pub(super) fn forms(text: &str) -> impl Iterator<Item = Form> {
 pub(super) fn has_some_inside(text: &str) -> bool {
     let apart = |c: char| c.is_whitespace() || "<>()[]{},;:\"'|=".contains(c);
     let mut words = text.split(apart).map(|word| word.trim_end_matches(['.', '!', '?']));
-    words.any(|word| mail_parts(word).is_some() || is_iban(word) || is_card(word))
+    words.any(|word| is_mail(word) || is_iban(word) || is_card(word))
 }
 
 /// Returns the year that a date or moment begins with.
 pub(super) fn year(text: &str) -> Option<i16> {
     let date = text.get(..10)?;
     date.parse::<jiff::civil::Date>().ok().map(jiff::civil::Date::year)
+}
+
+/// Tells whether a text is a mail address, in letters of any script.
+fn is_mail(text: &str) -> bool {
+    let Some((name, domain)) = text.rsplit_once('@') else { return false };
+    let is_quoted = name.len() > 2 && name.starts_with('"') && name.ends_with('"');
+    let is_apart = |c: char| c.is_whitespace() || "@\"<>()[]{},;:".contains(c);
+    let is_name = !name.is_empty() && (is_quoted || !name.contains(is_apart));
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    text.len() <= 254
+        && is_name
+        && domain.contains('.')
+        && domain.split('.').all(is_label)
+        && domain.rsplit('.').next().is_some_and(|last| last.chars().any(char::is_alphabetic))
+}
+
+/// Tells whether digits by themselves begin as a phone does, and are as many: such as 0612345678.
+fn is_dialled(text: &str) -> bool {
+    let digits = text.trim_start_matches('0');
+    let zeros = text.len() - digits.len();
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && match zeros {
+            1 => (9..=11).contains(&digits.len()),
+            2 => (10..=13).contains(&digits.len()),
+            _ => false,
+        }
 }
 
 /// Tells whether a text is written as a phone is: with a plus, or with marks between the digits.
@@ -64,25 +97,6 @@ fn is_phone(text: &str) -> bool {
     let is_date = groups.len() == 3 && groups.iter().any(|group| group.len() == 4) && digits == 8;
     let national = || text.trim_start_matches('(').starts_with('0') && groups.len() >= 2;
     !text.contains('+') && !is_date && (american() || national())
-}
-
-/// Tells whether a text is an account number: two letters, check digits, and 97 divides it.
-fn is_iban(text: &str) -> bool {
-    let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
-    let (Some(country), Some(check)) = (text.get(..2), text.get(2..4)) else { return false };
-    let is_form = (15..=34).contains(&text.len())
-        && country.iter().all(u8::is_ascii_uppercase)
-        && check.iter().all(u8::is_ascii_digit)
-        && text.iter().all(u8::is_ascii_alphanumeric);
-    let rest = text[4..].iter().chain(&text[..4]);
-    is_form && rest.fold(0_u32, |rest, byte| remainder(rest, *byte)) == 1
-}
-
-fn remainder(rest: u32, byte: u8) -> u32 {
-    match byte {
-        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-        _ => (rest * 100 + u32::from(byte.to_ascii_uppercase() - b'A') + 10) % 97,
-    }
 }
 
 /// Tells whether a text is a number of a card: of an issuer, and by Luhn's check digit.
@@ -150,6 +164,18 @@ mod tests {
             ("01.02.2026", &[]),
             ("2026-01-31", &[]),
             ("1712345678", &[]),
+            ("06 12 34 56 78", &[Form::Phone]),
+            ("01.23.45.67.89", &[Form::Phone]),
+            ("0612345678", &[Form::Digits]),
+            ("0033612345678", &[Form::Digits]),
+            ("0049 171 2345678", &[Form::Phone]),
+            ("0000012345", &[]),
+            ("jörg@müller.de", &[Form::Mail]),
+            ("anna@пример.рф", &[Form::Mail]),
+            ("\"a b\"@x.de", &[Form::Mail]),
+            ("a b@x.de", &[]),
+            ("pkg@1.2.3", &[]),
+            ("de89370400440532013000", &[Form::Iban]),
             ("1.234.567", &[]),
             ("DE89 3704 0044 0532 0130 00", &[Form::Iban]),
             ("GB82WEST12345698765432", &[Form::Iban]),

@@ -46,7 +46,7 @@ impl Keys {
         let text = secret.reveal().trim();
         let hint = "make a key with `openssl rand -base64 32`, and keep it with the passwords";
         if text.len() < KEY_BYTES_MIN {
-            return Err(Error::new(ErrorKind::Config, "cannot use a short key")
+            return Err(Error::new(ErrorKind::Config, "cannot use a key with too few bytes")
                 .with("setting", "protect_key")
                 .with("bytes", text.len())
                 .with("bytes needed", KEY_BYTES_MIN)

@@ -50,6 +50,8 @@ pub(crate) fn send(run: &mut Shared, open: &mut OpenStream) -> Result<()> {
         &open.batch
     };
     let before = open.counter.total() - rows.rows() as u64;
+    // A row that is rejected in one of several streams may be written in another one.
+    let is_one = made.streams.len() == 1;
     for stream in &mut made.streams {
         let mut out = run.pipe.spare.try_recv().unwrap_or_default();
         out.reset(stream.columns);
@@ -66,6 +68,7 @@ pub(crate) fn send(run: &mut Shared, open: &mut OpenStream) -> Result<()> {
                     return Err(failure).with("stream", &made.from.name);
                 }
                 open.left_out = true;
+                open.counter.leave_out(u64::from(is_one));
                 run.rejects.row(&made.from, rows, row, failure)?;
             }
         }

@@ -37,6 +37,8 @@ pub(super) struct Outgoing<S> {
     pub goes_on: bool,
     /// Rows were written that are not durable.
     pub dirty: bool,
+    /// Some of its rows are durable, before the stream ended.
+    pub partly: bool,
     /// It was completed, and its rows become durable with those of others.
     pub waits: bool,
     /// Its sink makes rows durable at the end only.
@@ -63,6 +65,7 @@ impl<S> Outgoing<S> {
             sink: Some(sink),
             goes_on: false,
             dirty: false,
+            partly: false,
             waits: false,
             late: false,
             behind: Behind::Nothing,

@@ -284,10 +284,10 @@ impl Mapped {
 
 /// Returns what the streams of an input become, for a plan.
 pub(super) fn planned(
-    stages: Option<Box<dyn Stages>>,
+    stages: Option<&mut (dyn Stages + 'static)>,
     streams: Vec<Arc<Stream>>,
 ) -> Result<Vec<Arc<Stream>>> {
-    let Some(mut stages) = stages else { return Ok(streams) };
+    let Some(stages) = stages else { return Ok(streams) };
     let mut made = Vec::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for stream in streams {

@@ -23,13 +23,16 @@ use crate::signals::Signals;
 pub fn init(project: &Project, words: &[String]) -> Result<()> {
     let sources = Source::all_of(project, words)?;
     // No source is asked in vain.
-    for path in sources.iter().map(|source| source.path(project)) {
-        if path.symlink_metadata().is_ok() {
-            return Err(contracts::exists(&path));
-        }
+    let is_there = |source: &Source| source.path(project).symlink_metadata().is_ok();
+    let (there, missing): (Vec<_>, Vec<_>) = sources.into_iter().partition(is_there);
+    if let (Some(first), true) = (there.first(), missing.is_empty()) {
+        return Err(contracts::exists(&first.path(project)));
+    }
+    for source in &there {
+        print(&format!("{} is there, and was not changed\n", shown(project, source)))?;
     }
     let mut drafts = Vec::new();
-    for source in &sources {
+    for source in &missing {
         let (streams, warnings) = source.streams(project)?;
         for text in warnings {
             tracing::warn!("{}: {text}", source.tap.name);
@@ -56,6 +59,12 @@ pub fn init(project: &Project, words: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Returns the path of the contract of a tap, as it is shown.
+fn shown(project: &Project, source: &Source) -> String {
+    let path = source.path(project);
+    path.strip_prefix(&project.root).unwrap_or(&path).display().to_string()
+}
+
 /// Says which file was written.
 pub fn written(project: &Project, path: &Path, streams: usize) -> String {
     let shown = path.strip_prefix(&project.root).unwrap_or(path);
@@ -64,23 +73,16 @@ pub fn written(project: &Project, path: &Path, streams: usize) -> String {
 
 /// Holds data to contracts, and prints what breaks; fails where something does.
 pub fn check(project: &Project, args: &ContractCheckArgs, day: Option<Datestamp>) -> Result<()> {
-    let (words, mut files) = named(project, args)?;
+    let (words, files) = named(project, args)?;
     let sources = Source::all_of(project, &words)?;
+    let files: Vec<Vec<PathBuf>> =
+        sources.iter().map(|source| held_to(project, source, &files)).collect::<Result<_>>()?;
     let signals = Signals::note(project.warnings());
     let mut all = Vec::new();
-    for source in &sources {
-        if args.contract.is_empty() && files.is_empty() {
-            files = source.configured(project);
-        }
-        if files.is_empty() {
-            files.push(source.path(project));
-        }
-        let what = Checking { contracts: std::mem::take(&mut files), day };
+    for (source, contracts) in sources.iter().zip(files) {
+        let what = Checking { contracts, day };
         let checked = contract_check::check(project, source, &what, &signals)?;
         all.push((source.tap.name.clone(), what.contracts, checked));
-        if !args.contract.is_empty() {
-            files.clone_from(&all[0].1);
-        }
     }
     print(&match args.format {
         ListFormat::Text => all.iter().map(|(tap, _, checked)| text(tap, checked)).collect(),
@@ -94,10 +96,48 @@ pub fn check(project: &Project, args: &ContractCheckArgs, day: Option<Datestamp>
     })?;
     match all.iter().find(|(_, _, checked)| !checked.is_kept()) {
         None => Ok(()),
-        Some((tap, ..)) => Err(Error::new(ErrorKind::Data, "the rows breach their contract")
-            .with("tap", tap)
-            .hint("correct the source or the contract; what breaks it is listed above")),
+        Some((tap, _, checked)) => Err(failure(tap, checked)),
     }
+}
+
+/// Makes the failure of a check.
+fn failure(tap: &str, checked: &Checked) -> Error {
+    match checked.unjudged.first() {
+        Some(unjudged) if checked.breaches.is_empty() => {
+            Error::new(ErrorKind::Data, "no row was held to the contract")
+                .with("tap", tap)
+                .with("contract", unjudged.contract.display())
+                .with("streams of the contract", unjudged.lists.join(", "))
+                .hint(
+                    "`physicalName` (or `name`) of a stream in the contract must be its name \
+                     behind the mappers; a stream without rows proves nothing",
+                )
+        }
+        _ => Error::new(ErrorKind::Data, "the rows breach their contract")
+            .with("tap", tap)
+            .hint("correct the source or the contract; what breaks it is listed above"),
+    }
+}
+
+/// Returns the contracts that a tap is held to: those that are named, or those of its job, or the
+/// one with its name.
+fn held_to(project: &Project, source: &Source, named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let configured = source.configured(project);
+    if !configured.is_empty() {
+        return Ok(configured);
+    }
+    let path = source.path(project);
+    if path.symlink_metadata().is_ok() {
+        return Ok(vec![path]);
+    }
+    let tap = &source.tap.name;
+    Err(Error::new(ErrorKind::NoInput, "cannot find a contract of the tap")
+        .with("tap", tap)
+        .with("path", path.display())
+        .hint(format!("write one: chorus contract init {tap}; or name one by --contract")))
 }
 
 /// Returns the job that is named, and the contracts; a contract names the tap that it is of.
@@ -164,6 +204,13 @@ fn text(tap: &str, checked: &Checked) -> String {
     }
     for (stream, rows) in &checked.rows {
         let _ = writeln!(text, "{stream}: {rows} rows keep the contract");
+    }
+    for (stream, rows) in &checked.unlisted {
+        let stream = printable(stream);
+        let _ = writeln!(text, "{stream}: {rows} rows were not judged: no contract lists it");
+    }
+    for unjudged in &checked.unjudged {
+        let _ = writeln!(text, "{}: no row was judged", unjudged.contract.display());
     }
     if checked.is_kept() {
         let _ = writeln!(text, "{tap} keeps its contract");
