@@ -45,7 +45,8 @@ const ANYWHERE: &[(Kind, &str)] = &[
     (
         Kind::BirthDate,
         "birthdate dateofbirth dob birthday born birth birthyear yearofbirth age \
-         geburtsdatum geburtstag gebdatum gebdat gebtag geboren birthdt datenaissance datedenaissance naissance \
+         geburtsdatum geburtstag gebdatum gebdat gebtag geboren birthdt \
+         datenaissance datedenaissance naissance \
          fechanacimiento fechadenacimiento nacimiento edad datadinascita datanascita \
          nascita datanascimento nascimento geboortedatum dataurodzenia urodzenia \
          fodelsedatum fodselsdato fodselsdag syntymaaika datumnarozeni",
