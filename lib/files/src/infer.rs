@@ -1,6 +1,6 @@
 //! Infers the kinds of text columns: never one that would bring a value back with other bytes.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use singer::Kind;
 use singer::schema::NO_VALUES;
 
@@ -94,7 +94,7 @@ impl Inference {
     /// Returns the JSON Schema of a column.
     pub fn property(&self, column: usize) -> Value {
         let candidates = self.columns.get(column).map_or(0, |candidates| candidates.0);
-        if candidates & UNSEEN != 0 { no_values() } else { property(self.kind(column)) }
+        if candidates & UNSEEN != 0 { no_values() } else { self.kind(column).property() }
     }
 
     /// Returns the kind of a column.
@@ -127,25 +127,9 @@ pub(crate) fn temporal_kind(kinds: u8) -> Kind {
     named.iter().find(|(bit, _)| kinds & bit != 0).map_or(Kind::String, |(_, kind)| *kind)
 }
 
-/// Returns the JSON Schema of a nullable column of this kind.
-pub fn property(kind: Kind) -> Value {
-    match kind {
-        Kind::Boolean => json!({"type": ["boolean", "null"]}),
-        Kind::Integer => json!({"type": ["integer", "null"]}),
-        Kind::Number => json!({"type": ["number", "null"]}),
-        Kind::String => json!({"type": ["string", "null"]}),
-        Kind::Date => json!({"type": ["string", "null"], "format": "date"}),
-        Kind::Time => json!({"type": ["string", "null"], "format": "time"}),
-        Kind::DateTime => json!({"type": ["string", "null"], "format": "date-time"}),
-        Kind::Json => {
-            json!({"type": ["object", "array", "string", "number", "boolean", "null"]})
-        }
-    }
-}
-
 /// Returns the JSON Schema of a column without a value.
 pub fn no_values() -> Value {
-    let mut schema = property(Kind::String);
+    let mut schema = Kind::String.property();
     schema[NO_VALUES] = Value::Bool(true);
     schema
 }

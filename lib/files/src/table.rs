@@ -190,9 +190,9 @@ impl Table {
             let mut property = match (typed, other) {
                 // What its type takes of JSON is more than what it takes of text.
                 (Some(_), Some(other)) => other.clone(),
-                (Some(given), None) => crate::infer::property(given.kind()),
+                (Some(given), None) => given.kind().property(),
                 _ if text.infer_types => columns.inference.property(at),
-                _ => crate::infer::property(Kind::String),
+                _ => Kind::String.property(),
             };
             if let Some(other) = other.filter(|_| typed.is_none()) {
                 let table = self.settings.words.table;

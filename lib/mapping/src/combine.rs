@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use singer::mapper::{COMBINED, Route, RowMap};
+use singer::scan::{Scanner, Token};
+use singer::schema::PLAIN_VALUES;
 use singer::{Cell, Column, Error, ErrorKind, Kind, Result, Stream};
 
 use crate::maps::nullable;
@@ -86,7 +88,7 @@ impl Combine {
                     .with("column", name)
                     .hint("rename one of them in the source"));
             }
-            columns.push(Column { name, ..column.clone() });
+            columns.push(plain(Column { name, ..column.clone() }));
         }
         let (name, of_tap) = (stream.name.clone(), stream.of_tap().to_owned());
         let member = Member { name, of_tap, columns };
@@ -154,7 +156,13 @@ impl Combine {
         let member = self.members.iter().find(|member| member.name == stream.name);
         let own: &[Column] = member.map_or(&[], |member| &member.columns);
         let place = |column: &Column| own.iter().position(|known| known.name == column.name);
-        let places: Vec<Option<usize>> = self.union.iter().map(place).collect();
+        let from = |at: usize| {
+            let is_text = own.get(at).is_some_and(|column| column.kind == Kind::String);
+            From { at, of_json: is_text && stream.columns[at].kind == Kind::Json }
+        };
+        let places: Vec<Option<From>> =
+            self.union.iter().map(|column| place(column).map(from)).collect();
+        let names: Vec<String> = self.union.iter().map(|column| column.name.clone()).collect();
         let mut properties: Map<String, Value> =
             self.union.iter().map(|column| (column.name.clone(), column.schema.clone())).collect();
         properties.insert(self.settings.source_column.clone(), json!({ "type": "string" }));
@@ -167,9 +175,13 @@ impl Combine {
         united.fields = Map::new();
         let name = stream.name.clone().into_bytes();
         let rows: RowMap = Box::new(move |row, out| {
-            for place in &places {
-                match place.map(|at| row.cell(at)) {
-                    Some(Cell::Text(text)) => out.push(text),
+            for (at, place) in places.iter().enumerate() {
+                match place.map(|from| (row.cell(from.at), from.of_json)) {
+                    Some((Cell::Text(text), false)) => out.push(text),
+                    Some((Cell::Text(text), true)) => {
+                        out.push_with(|cell| written(text, cell))
+                            .map_err(|failure| failure.with("column", &names[at]))?;
+                    }
                     _ => out.push_null(),
                 }
             }
@@ -202,6 +214,40 @@ impl Stage for Combine {
     }
 }
 
+/// Where a value comes from.
+#[derive(Clone, Copy)]
+struct From {
+    at: usize,
+    /// It is JSON there, and a text in the united stream.
+    of_json: bool,
+}
+
+/// Makes a text of a column whose plain values are of several kinds, such as 1 and "1": texts of
+/// other streams fit beside them.
+fn plain(column: Column) -> Column {
+    if column.kind == Kind::Json && column.schema[PLAIN_VALUES] == true {
+        Column::new(column.name, Kind::String.property())
+    } else {
+        column
+    }
+}
+
+/// Appends a plain value of JSON as it is written: a text without quotes.
+fn written(json: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    match Scanner::new(json).value() {
+        Ok(Token::String(text)) => text.unescape_into(out),
+        Ok(Token::Object(_) | Token::Array(_)) | Err(_) => {
+            return Err(Error::new(
+                ErrorKind::Data,
+                "an object or list came into a column of texts",
+            )
+            .hint("the first records of the source had plain values: read it by itself"));
+        }
+        Ok(_) => out.extend_from_slice(json),
+    }
+    Ok(())
+}
+
 /// Returns the schema of a column that holds the values of both without changing one; `None` where
 /// there is none.
 fn widened(one: &Column, other: &Column) -> Option<Value> {
@@ -225,18 +271,7 @@ fn widened(one: &Column, other: &Column) -> Option<Value> {
         let is_same = other.sql_datatype() == Some(sql);
         return is_same.then(|| one.schema.clone());
     }
-    Some(match kind {
-        Kind::Boolean => json!({ "type": ["boolean", "null"] }),
-        Kind::Integer => json!({ "type": ["integer", "null"] }),
-        Kind::Number => json!({ "type": ["number", "null"] }),
-        Kind::String => json!({ "type": ["string", "null"] }),
-        Kind::Date => json!({ "type": ["string", "null"], "format": "date" }),
-        Kind::Time => json!({ "type": ["string", "null"], "format": "time" }),
-        Kind::DateTime => json!({ "type": ["string", "null"], "format": "date-time" }),
-        Kind::Json => {
-            json!({ "type": ["object", "array", "string", "number", "boolean", "null"] })
-        }
-    })
+    Some(kind.property())
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -332,6 +367,36 @@ mod tests {
         let one = stream("a", &json!({ "x": branches }));
         combine.announce(&[one, stream("b", &json!({ "y": { "type": "string" } }))]).unwrap();
         assert!(combine.union.iter().all(Column::nullable), "{:?}", combine.union);
+    }
+
+    #[test]
+    fn plain_values_of_several_kinds_become_texts() {
+        let json = json!({ "type": ["string", "number", "boolean", "object", "array", "null"],
+            PLAIN_VALUES: true });
+        let one = stream("a", &json!({ "x": json }));
+        let text = stream("b", &json!({ "x": { "type": ["string", "null"] } }));
+        let mut combine = combine();
+        combine.announce(&[one.clone(), text]).unwrap();
+        let mut route = combine.routes(&one).unwrap().unwrap().remove(0);
+        assert_eq!(route.stream.schema["properties"]["x"], json!({ "type": ["string", "null"] }));
+        let mut rows = Batch::new(1);
+        let values = ["1.50", "true", r#""a\"b""#, r#""1""#];
+        for value in values {
+            rows.push(value.as_bytes());
+        }
+        let mut out = Batch::new(2);
+        for at in 0..values.len() {
+            (route.rows)(Row::new(&rows, at), &mut out).unwrap();
+        }
+        let text = |at| match out.row(at).next() {
+            Some(Cell::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            _ => "-".to_owned(),
+        };
+        assert_eq!((0..4).map(text).collect::<Vec<_>>(), ["1.50", "true", "a\"b", "1"]);
+        let mut nested = Batch::new(1);
+        nested.push(b"{}");
+        let failure = (route.rows)(Row::new(&nested, 0), &mut out).unwrap_err();
+        assert!(failure.kind() == ErrorKind::Data, "{failure}");
     }
 
     #[test]

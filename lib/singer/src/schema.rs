@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::weight::{COPIED_MAX, size};
@@ -26,6 +26,24 @@ pub enum Kind {
     DateTime,
     /// JSON text on one line without white space between tokens.
     Json,
+}
+
+impl Kind {
+    /// Returns the JSON Schema of a nullable column of this kind.
+    pub fn property(self) -> Value {
+        match self {
+            Self::Boolean => json!({"type": ["boolean", "null"]}),
+            Self::Integer => json!({"type": ["integer", "null"]}),
+            Self::Number => json!({"type": ["number", "null"]}),
+            Self::String => json!({"type": ["string", "null"]}),
+            Self::Date => json!({"type": ["string", "null"], "format": "date"}),
+            Self::Time => json!({"type": ["string", "null"], "format": "time"}),
+            Self::DateTime => json!({"type": ["string", "null"], "format": "date-time"}),
+            Self::Json => {
+                json!({"type": ["object", "array", "string", "number", "boolean", "null"]})
+            }
+        }
+    }
 }
 
 /// A set of JSON types.
@@ -158,6 +176,9 @@ pub const SQL_EXTENSION: &str = "x-sql-extension";
 /// The keyword of a column whose type is a guess, as none of its cells had a value: it says nothing
 /// against any type that a table has for the column.
 pub const NO_VALUES: &str = "x-no-values";
+/// The keyword of a JSON column that had plain values alone: texts, numbers and booleans, and no
+/// object or list.
+pub const PLAIN_VALUES: &str = "x-plain-values";
 /// The keyword at the top of a stream's schema that names its partition: `{source, extracted_at}`.
 pub const PARTITION: &str = "x-partition";
 /// The keyword at the top of a stream's schema that names the table it is read from:

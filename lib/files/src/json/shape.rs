@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use singer::Kind;
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
-use singer::schema::Types;
+use singer::schema::{PLAIN_VALUES, Types};
 
 use crate::infer;
 
@@ -153,11 +153,15 @@ impl Seen {
             (Types::ARRAY, "array"),
         ];
         if self.is_mixed() {
-            return infer::property(Kind::Json);
+            let mut property = Kind::Json.property();
+            if !self.types.meets(Types::OBJECT.or(Types::ARRAY)) {
+                property[PLAIN_VALUES] = true.into();
+            }
+            return property;
         }
         let alone = self.types.without(Types::NULL);
         if alone == Types::STRING {
-            return infer::property(infer::temporal_kind(self.temporal));
+            return infer::temporal_kind(self.temporal).property();
         }
         if alone == Types::default() {
             return infer::no_values();
@@ -205,6 +209,7 @@ mod tests {
     #[test]
     fn values_of_several_kinds_keep_them() {
         let any = r#"{"type":["object","array","string","number","boolean","null"]}"#;
+        let plain = &any.replace('}', r#","x-plain-values":true}"#);
         for values in [
             ["\"1\"", "1"],
             ["1", "\"x\""],
@@ -221,6 +226,8 @@ mod tests {
             }
             assert_eq!(seen.mixed().collect::<Vec<_>>(), ["a"], "{values:?}");
             let found = Value::Object(seen.properties()).to_string();
+            // What has no object and no list can be a text elsewhere.
+            let any = if values.concat().contains(['[', '{']) { any } else { plain };
             let expected = format!("{{\"a\":{any},\"b\":{{\"type\":[\"integer\",\"null\"]}}}}");
             assert_eq!(found, expected);
         }

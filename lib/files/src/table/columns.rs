@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use singer::schema::NO_VALUES;
 use singer::{Error, ErrorKind, Kind, Result, Stream};
 
-use crate::infer::{self, Inference};
+use crate::infer::Inference;
 use crate::json::Shape;
 use crate::settings::Metadata;
 use crate::table::likeness::Spellings;
@@ -97,7 +97,7 @@ pub(super) fn of_json(kind: Kind, found: &Value) -> Value {
     if kind == Kind::String && !is_string {
         return json!({"type": ["boolean", "number", "string", "null"]});
     }
-    infer::property(kind)
+    kind.property()
 }
 
 /// Returns the schema of a column that delimited files and JSON files have, from those of both:
@@ -109,8 +109,8 @@ pub(super) fn joined(name: &str, delimited: &Value, json: &Value) -> Result<Valu
     match (delimited, json) {
         (one, other) if one == other || !has_values(other) => Ok(one.clone()),
         (one, other) if !has_values(one) => Ok(other.clone()),
-        (one, other) if numbers(one) && numbers(other) => Ok(infer::property(Kind::Number)),
-        (_, other) if is(other, "string") => Ok(infer::property(Kind::String)),
+        (one, other) if numbers(one) && numbers(other) => Ok(Kind::Number.property()),
+        (_, other) if is(other, "string") => Ok(Kind::String.property()),
         _ => Err(Error::new(
             ErrorKind::Data,
             "cannot combine a column of JSON files and of delimited files",
@@ -188,9 +188,9 @@ pub(super) fn add_metadata(
 ) -> Result<()> {
     for column in metadata {
         let schema = match column {
-            Metadata::File => infer::property(Kind::String),
-            Metadata::Modified => infer::property(Kind::DateTime),
-            Metadata::Line => infer::property(Kind::Integer),
+            Metadata::File => Kind::String.property(),
+            Metadata::Modified => Kind::DateTime.property(),
+            Metadata::Line => Kind::Integer.property(),
             Metadata::Extra => {
                 json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}})
             }
