@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::logical::Logical;
 use super::model::{Contract, Property, Table};
 use super::options::{Limit, Options};
-use super::rules::Rule;
+use super::rules::{Rule, RuleChange};
 use crate::protect::Protection;
 
 /// A difference between two versions of a contract.
@@ -129,6 +129,11 @@ fn properties(old: &[Property], new: &[Property], above: Option<&str>, found: &m
 
 fn one(old: &Property, new: &Property, found: &mut Changes<'_>) {
     kinds(old.logical, new.logical, found);
+    if old.physical != new.physical {
+        // Nothing is held to it here: whoever makes the table decides what breaks.
+        let (before, after) = (old.physical.clone(), new.physical.clone());
+        found.add(false, "other `physicalType`", before, after);
+    }
     if old.required != new.required {
         let what = if new.required { "newly required" } else { "no longer required" };
         found.add(new.required, what, None, None);
@@ -162,26 +167,21 @@ fn one(old: &Property, new: &Property, found: &mut Changes<'_>) {
     (found.column, found.line) = (path, line);
 }
 
+/// Compares types: readers of the old one get something else, also where the new one is wider.
 fn kinds(old: Option<Logical>, new: Option<Logical>, found: &mut Changes<'_>) {
     use Logical::{Date, Integer, Number, String, Timestamp};
     if old == new {
         return;
     }
-    let is_wider = matches!(
-        (old, new),
-        (_, None) | (Some(Integer), Some(Number)) | (Some(Date), Some(Timestamp))
-    );
-    let is_narrower = matches!(
-        (old, new),
-        (None | Some(String), _) | (Some(Number), Some(Integer)) | (Some(Timestamp), Some(Date))
-    );
-    let what = match (is_wider, is_narrower) {
-        (true, _) => "wider type",
-        (_, true) => "narrower type",
+    let what = match (old, new) {
+        (_, None) | (Some(Integer), Some(Number)) | (Some(Date), Some(Timestamp)) => "wider type",
+        (None | Some(String), _)
+        | (Some(Number), Some(Integer))
+        | (Some(Timestamp), Some(Date)) => "narrower type",
         _ => "other type",
     };
     let word = |kind: Option<Logical>| kind.map(|kind| kind.word().to_owned());
-    found.add(!is_wider, what, word(old), word(new));
+    found.add(true, what, word(old), word(new));
 }
 
 fn protection(old: Option<Protection>, new: Option<Protection>, found: &mut Changes<'_>) {
@@ -228,9 +228,8 @@ fn options(old: &Options, new: &Options, found: &mut Changes<'_>) {
         let word = |count: Option<u64>| count.map(|count| count.to_string());
         found.add(is_tighter, &of_limit(is_tighter, what), word(old), word(new));
     }
-    let multiple =
-        |options: &Options| options.multiple_of.as_ref().map(|(number, _)| number.clone());
-    found.asked("other `multipleOf`", multiple(old), multiple(new));
+    multiples(old, new, found);
+    times(&old.of_times, &new.of_times, found);
     if old.unique_items != new.unique_items {
         let what = if new.unique_items { "elements newly unique" } else { "elements not unique" };
         found.add(new.unique_items, what, None, None);
@@ -245,6 +244,33 @@ fn options(old: &Options, new: &Options, found: &mut Changes<'_>) {
     let written = |options: &Options| format!("{:?}", options.written);
     if written(old) != written(new) {
         found.add(true, "values are read in another way", None, None);
+    }
+}
+
+/// Compares `multipleOf`: the multiples of 4 are some of those of 2.
+fn multiples(old: &Options, new: &Options, found: &mut Changes<'_>) {
+    let number = |options: &Options| options.multiple_of.as_ref().map(|(text, _)| text.clone());
+    let (before, after) = (number(old), number(new));
+    let whole = |text: &Option<String>| text.as_ref()?.parse::<u64>().ok().filter(|n| *n > 0);
+    match (whole(&before), whole(&after)) {
+        (Some(one), Some(other)) if one == other => {}
+        (Some(one), Some(other)) if one.is_multiple_of(other) => {
+            found.add(false, "wider `multipleOf`", before, after);
+        }
+        _ => found.asked("other `multipleOf`", before, after),
+    }
+}
+
+/// Compares what is said of times: another zone gives another moment.
+fn times(old: &[(String, String)], new: &[(String, String)], found: &mut Changes<'_>) {
+    for name in ["timezone", "defaultTimezone", "precision"] {
+        let said = |all: &[(String, String)]| {
+            all.iter().find(|(known, _)| known == name).map(|(_, said)| said.clone())
+        };
+        let (before, after) = (said(old), said(new));
+        if before != after {
+            found.add(name != "precision", &format!("other `{name}`"), before, after);
+        }
     }
 }
 
@@ -294,6 +320,10 @@ fn limit(
                 // Dates in the form of ISO 8601.
                 _ => new.text.cmp(&old.text),
             };
+            // 10 and 10.0 are one number.
+            if order.is_eq() && old.excluded == new.excluded {
+                return;
+            }
             if order.is_eq() { new.excluded && !old.excluded } else { order.is_gt() == is_low }
         }
     };
@@ -305,13 +335,30 @@ fn of_limit(is_tighter: bool, what: &str) -> String {
 }
 
 fn rules(old: &[Rule], new: &[Rule], found: &mut Changes<'_>) {
-    let same = |all: &[Rule], rule: &Rule| all.iter().any(|known| known.means() == rule.means());
     let line = found.line;
-    for rule in new.iter().filter(|rule| !same(old, rule)) {
-        found.line = rule.line();
-        found.add(!rule.is_advice(), "rule added", None, Some(rule.words()));
+    let mut before: Vec<&Rule> = old.iter().collect();
+    // What is the same is taken first, so that two rules of one column are not mixed up.
+    let mut left = Vec::new();
+    for rule in new {
+        let is_same =
+            |known: &&Rule| known.counts_as(rule) && known.becomes(rule) == RuleChange::Same;
+        match before.iter().position(is_same) {
+            Some(at) => drop(before.remove(at)),
+            None => left.push(rule),
+        }
     }
-    for rule in old.iter().filter(|rule| !same(new, rule)) {
+    for rule in left {
+        found.line = rule.line();
+        let Some(at) = before.iter().position(|known| known.counts_as(rule)) else {
+            found.add(!rule.is_advice(), "rule added", None, Some(rule.words()));
+            continue;
+        };
+        let known = before.remove(at);
+        let is_looser = known.becomes(rule) == RuleChange::Looser;
+        let what = if is_looser { "looser rule" } else { "other rule" };
+        found.add(!is_looser, what, Some(known.words()), Some(rule.words()));
+    }
+    for rule in before {
         found.line = rule.line();
         found.add(false, "rule removed", Some(rule.words()), None);
     }
@@ -323,103 +370,4 @@ fn lower(value: &impl Debug) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    const HEAD: &str = "apiVersion: v3.1.0\nkind: DataContract\nid: c\nname: c\nversion: 1.0.0\n\
-                        status: active\nschema:\n";
-
-    fn changes(old: &str, new: &str) -> Vec<String> {
-        let read = |text: &str| {
-            let text = format!("{HEAD}- name: s\n  properties:\n  - {{name: k}}\n{text}");
-            Contract::from_text(&text, Path::new("c.yaml")).unwrap()
-        };
-        let told = |change: Change| {
-            let mark = if change.breaking { "! " } else { "" };
-            let column = change.column.map_or(String::new(), |column| column + ": ");
-            format!("{mark}{column}{}", change.change)
-        };
-        compare(&read(old), &read(new)).into_iter().map(told).collect()
-    }
-
-    #[test]
-    fn each_change_is_named_and_judged() {
-        let check = |old: &str, new: &str, forward: &[&str], back: &[&str]| {
-            assert_eq!(changes(old, new), forward, "{old} -> {new}");
-            assert_eq!(changes(new, old), back, "{new} -> {old}");
-            assert_eq!(changes(old, old), [""; 0]);
-        };
-        let one = |more: &str| format!("  - {{name: c{more}}}\n");
-        check("", &one(""), &["c: column added"], &["! c: column removed"]);
-        let required = one(", required: true");
-        check("", &required, &["! c: required column added"], &["! c: column removed"]);
-        check(&one(""), &required, &["! c: newly required"], &["c: no longer required"]);
-        let unique = one(", unique: true");
-        check(&one(""), &unique, &["! c: newly unique"], &["c: no longer unique"]);
-        let [number, integer, text, date] = ["number", "integer", "string", "date"]
-            .map(|word| one(&format!(", logicalType: {word}")));
-        check(&number, &integer, &["! c: narrower type"], &["c: wider type"]);
-        check(&one(""), &integer, &["! c: narrower type"], &["c: wider type"]);
-        check(&text, &date, &["! c: narrower type"], &["! c: other type"]);
-        let key = one(", primaryKey: true");
-        check(&one(""), &key, &["! key changed"], &["! key changed"]);
-        let protect = |word: &str| {
-            one(&format!(", customProperties: [{{property: protect, value: {word}}}]"))
-        };
-        let (added, gone) = ("! c: protection added", "! c: protection taken away");
-        check(&one(""), &protect("hash"), &[added], &[gone]);
-        check(&protect("keep"), &protect("hash"), &[added], &[gone]);
-        let changed = "! c: protection changed";
-        check(&protect("mask"), &protect("hash"), &[changed], &[changed]);
-        let class = one(", classification: public");
-        let (added, gone) = ("c: classification changed", "! c: classification removed");
-        check(&one(""), &class, &[added], &[gone]);
-    }
-
-    #[test]
-    fn options_and_rules_are_compared() {
-        let of = |kind: &str, options: &str| {
-            format!("  - {{name: c, logicalType: {kind}, logicalTypeOptions: {{{options}}}}}\n")
-        };
-        let check = |kind: &str, old: &str, new: &str, forward: &str, back: &str| {
-            assert_eq!(changes(&of(kind, old), &of(kind, new)), [forward], "{old} -> {new}");
-            assert_eq!(changes(&of(kind, new), &of(kind, old)), [back], "{new} -> {old}");
-        };
-        let (tighter, wider) = ("! c: tighter minimum", "c: wider minimum");
-        check("integer", "", "minimum: 1", tighter, wider);
-        check("integer", "minimum: 2", "minimum: 10", tighter, wider);
-        check("integer", "minimum: 2", "exclusiveMinimum: 2", tighter, wider);
-        check("date", "minimum: '2024-01-01'", "minimum: '2025-01-01'", tighter, wider);
-        check("integer", "maximum: 10", "maximum: 9", "! c: tighter maximum", "c: wider maximum");
-        let (tighter, wider) = ("! c: tighter greatest count", "c: wider greatest count");
-        check("string", "maxLength: 10", "maxLength: 9", tighter, wider);
-        let (other, gone) = ("! c: other pattern", "c: other pattern");
-        check("string", "", "pattern: '^a'", other, gone);
-        check("string", "pattern: '^b'", "pattern: '^a'", other, other);
-        let (other, wider) = ("! c: other format", "c: wider format");
-        check("integer", "format: i64", "format: i32", other, wider);
-        check("integer", "format: i32", "format: u32", other, other);
-        check("integer", "format: u16", "format: i32", wider, other);
-        let rule =
-            |bound: &str| format!("  - {{name: c, quality: [{{metric: nullValues, {bound}}}]}}\n");
-        let (none, some) = ("  - {name: c}\n".to_owned(), rule("mustBe: 0"));
-        assert_eq!(changes(&none, &some), ["! c: rule added"]);
-        assert_eq!(changes(&some, &none), ["c: rule removed"]);
-        assert_eq!(changes(&none, &rule("mustBe: 0, severity: warning")), ["c: rule added"]);
-        let both = ["! c: rule added", "c: rule removed"];
-        assert_eq!(changes(&some, &rule("mustBeLessThan: 3")), both);
-    }
-
-    #[test]
-    fn parts_of_objects_have_their_path() {
-        let of = |part: &str| {
-            format!("  - {{name: c, logicalType: object, properties: [{{name: p{part}}}]}}\n")
-        };
-        assert_eq!(changes(&of(""), &of(", required: true")), ["! c.p: newly required"]);
-        let of = |part: &str| format!("  - {{name: c, logicalType: array, items: {{{part}}}}}\n");
-        let (old, new) = (of("logicalType: number"), of("logicalType: integer"));
-        assert_eq!(changes(&old, &new), ["! c[]: narrower type"]);
-    }
-}
+mod tests;

@@ -55,6 +55,8 @@ pub struct Property {
     pub name: String,
     /// Its type; without one, that of the stream.
     pub logical: Option<Logical>,
+    /// `physicalType`: the type in a table, which nothing is held to here.
+    pub physical: Option<String>,
     /// What its values must be, and how they are written.
     pub(crate) options: Options,
     /// Null is a violation.

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub count_max: Option<u64>,
     pub multiple_of: Option<(String, Spot)>,
     pub unique_items: bool,
+    /// Options of times that nothing is held to here: their names, and what they say.
+    pub of_times: Vec<(String, String)>,
     /// Members that an object must have.
     pub members: Vec<String>,
     /// How values are written.
@@ -103,6 +105,9 @@ impl Options {
                     options.multiple_of = Some((value.text("multipleOf")?, value.spot));
                 }
                 "uniqueItems" => options.unique_items = value.boolean("uniqueItems")?,
+                key @ ("timezone" | "defaultTimezone" | "precision") => {
+                    options.of_times.push((key.to_owned(), value.text(key)?));
+                }
                 "required" => options.members = value.texts("required")?,
                 _ => {}
             }

@@ -104,6 +104,7 @@ fn read_named(
     Ok(Property {
         name: name.to_owned(),
         logical,
+        physical: node.get("physicalType").map(|node| node.text("physicalType")).transpose()?,
         options,
         required: boolean("required")?.unwrap_or_default(),
         unique: boolean("unique")?.unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! `quality`: rules for all rows of a stream together, counted row by row and judged at its end.
 
+mod compare;
+
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -10,6 +12,8 @@ use super::options::pattern;
 use super::words::{no_value_between, note_unknown, unknown_word};
 use super::yaml::{Inner, Node};
 use crate::normal::{is_always_normal, normal_into};
+
+pub(crate) use compare::RuleChange;
 
 /// So many values are remembered to find those that come twice: a column of them takes about 40
 /// bytes a value.
@@ -231,18 +235,6 @@ fn bounds(node: &Node) -> Result<Vec<Bound>> {
 }
 
 impl Rule {
-    /// Returns what it asks for, so that two rules can be compared.
-    pub(super) fn means(&self) -> String {
-        format!("{:?}", (&self.name, &self.metric, &self.bounds, self.is_percent, self.is_advice))
-    }
-
-    /// Returns what it asks for, for people.
-    pub(super) fn words(&self) -> String {
-        let unit = if self.is_percent { " percent" } else { "" };
-        let bounds: Vec<String> = self.bounds.iter().map(|bound| bound.words()).collect();
-        format!("{}: {}{unit}", self.name, bounds.join(" and "))
-    }
-
     /// Returns the columns that a rule of a stream names.
     pub(super) fn columns(&self) -> &[String] {
         match &self.metric {
