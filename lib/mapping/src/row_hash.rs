@@ -13,8 +13,6 @@ pub const ROW_HASH: &str = "_row_hash";
 const VERSION: &[u8] = b"row hash 1";
 /// Columns whose names begin so say when and how a row was read, which differs in each run.
 const OF_THE_READ: &str = "_sdc_";
-/// So many rows are remembered, to count those that are equal.
-const ROWS_MAX: usize = 50_000_000;
 
 /// Adds a key that is made of the values of a row.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -34,6 +32,10 @@ pub struct RowHashSettings {
     /// Column within whose values equal rows are counted: rows that are equal but for this column
     /// are one row, unless they stand several times under one value of it.
     pub count_by: Option<String>,
+    /// How much memory the keys of a stream may take, in megabytes. With the default there can be
+    /// some 58 million rows.
+    #[serde(default = "memory")]
+    pub memory_mb: u64,
     /// When two values are equal: `normal` where they mean the same in the type of their column, so
     /// that 1.5 is 1.50; `written` where they are written in the same way. Then a column may change
     /// its type, and no key changes.
@@ -93,12 +95,28 @@ pub(crate) struct RowHash {
     count_by: Option<usize>,
     duplicates: Duplicates,
     values: Values,
+    memory_bytes: u64,
     normal: Vec<u8>,
 }
 
-/// How often rows came, by their hash.
+/// How often rows came, by the first half of their hash.
 #[expect(clippy::disallowed_types, reason = "as large as the stream; nobody reads its order")]
-pub(crate) type Counts = std::collections::HashMap<u128, u32>;
+pub(crate) type Counts = std::collections::HashMap<[u8; 16], u32>;
+
+/// What a row takes in a table of counts: its half hash, its count and a mark.
+const ROW_BYTES: u64 = 16 + 4 + 1;
+
+/// Megabytes by default.
+fn memory() -> u64 {
+    2048
+}
+
+/// Returns how many bytes there are while a full table with so many rows doubles its places, of
+/// which an eighth stays free.
+fn bytes_to_grow(rows: usize) -> u64 {
+    let places = (rows as u64 * 8 / 7).next_power_of_two();
+    places * 3 * ROW_BYTES
+}
 
 impl RowHash {
     /// Prepares for the columns of a stream as they go out.
@@ -141,8 +159,25 @@ impl RowHash {
             count_by,
             duplicates: settings.count_duplicates,
             values: settings.values,
+            memory_bytes: settings.memory_mb.saturating_mul(1 << 20),
             normal: Vec::new(),
         })
+    }
+
+    /// Refuses to remember more rows than fit into the memory that is allowed.
+    fn check_memory(&self, rows: usize) -> Result<()> {
+        if bytes_to_grow(rows) <= self.memory_bytes {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Config, "cannot remember more rows of a stream")
+            .with("rows", rows)
+            .with("setting", "row_hash")
+            .with("memory_mb", self.memory_bytes >> 20)
+            .with("memory_mb needed", bytes_to_grow(rows).div_ceil(1 << 20))
+            .hint(
+                "read the stream in parts, such as one day at a time; or raise `memory_mb` of \
+                 `row_hash`, if the machine has the memory",
+            ))
     }
 
     /// Returns the key of a row; `None` where the row is one that is left out.
@@ -174,7 +209,7 @@ impl RowHash {
             }
         }
         let mut sum: [u8; 32] = Sha256::digest(&self.normal).into();
-        let first = |sum: &[u8; 32]| u128::from_le_bytes(*sum.first_chunk().unwrap_or(&[0; 16]));
+        let first = |sum: &[u8; 32]| *sum.first_chunk().unwrap_or(&[0; 16]);
         let mut short = first(&sum);
         if let Some(Cell::Text(group)) = self.count_by.map(&cell) {
             self.normal.clear();
@@ -182,11 +217,8 @@ impl RowHash {
             self.normal.extend_from_slice(group);
             short = first(&Sha256::digest(&self.normal).into());
         }
-        if counts.len() >= ROWS_MAX && !counts.contains_key(&short) {
-            return Err(Error::new(ErrorKind::Config, "cannot remember more rows of a stream")
-                .with("rows", ROWS_MAX)
-                .with("setting", "row_hash")
-                .hint("read the stream in parts, such as one day at a time"));
+        if counts.len() == counts.capacity() && !counts.contains_key(&short) {
+            self.check_memory(counts.len())?;
         }
         let count = counts.entry(short).or_default();
         *count += 1;
@@ -226,6 +258,7 @@ mod tests {
             except,
             count_by,
             values: Values::Normal,
+            memory_mb: memory(),
         };
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
@@ -287,6 +320,7 @@ mod tests {
             except: vec!["source".to_owned()],
             count_by: Some("source".to_owned()),
             values: Values::Normal,
+            memory_mb: memory(),
         };
         let mut hasher = RowHash::new(&settings, &columns).unwrap();
         let mut counts = Counts::new();
@@ -300,6 +334,24 @@ mod tests {
     }
 
     #[test]
+    fn more_rows_than_the_memory_allows_end_the_run() {
+        let column = Column::new("c", json!({ "type": "integer" }));
+        let settings = serde_json::from_value(json!({ "memory_mb": 1 })).unwrap();
+        let mut hasher = RowHash::new(&settings, &[column]).unwrap();
+        let mut counts = Counts::new();
+        let ended = (0..100_000).find_map(|row: u32| {
+            let text = row.to_string();
+            hasher.hash(|_| Cell::Text(text.as_bytes()), &mut counts).err()
+        });
+        let failure = ended.unwrap();
+        assert_eq!(failure.context("memory_mb"), Some("1"), "{failure}");
+        assert!((10_000..40_000).contains(&counts.len()), "{}", counts.len());
+        // Rows that came before are still known.
+        assert!(hasher.hash(|_| Cell::Text(b"1"), &mut counts).unwrap().is_some());
+        assert!(bytes_to_grow(29_000_000) <= memory() << 20);
+    }
+
+    #[test]
     fn values_as_they_are_written_keep_their_keys_in_a_column_of_another_type() {
         let key = |values: Values, kind: &str, value: &'static str| {
             let column = Column::new("c", json!({ "type": kind }));
@@ -309,6 +361,7 @@ mod tests {
                 except: Vec::new(),
                 count_by: None,
                 values,
+                memory_mb: memory(),
             };
             let mut hasher = RowHash::new(&settings, &[column]).unwrap();
             let cell = Cell::Text(value.as_bytes());
