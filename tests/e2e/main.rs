@@ -127,6 +127,7 @@ mod plain {
     mod combined;
     mod files;
     mod sources;
+    mod stopped;
     mod times;
 }
 

@@ -64,3 +64,29 @@ pub fn forget_gone(root: &Path, day: Datestamp, list: &Path, now: &str) -> Resul
     }
     Ok(is_gone)
 }
+
+/// Removes all days of a lake but the newest ones and this one; returns those that are gone.
+///
+/// # Errors
+/// `Temporary` while another run is at one of them.
+pub fn prune(root: &Path, kept: usize, day: Datestamp) -> Result<Vec<Datestamp>> {
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let lake = Lake::open(root)?;
+    let sources = lake.sources()?;
+    let mut days = BTreeSet::new();
+    for source in &sources {
+        days.extend(lake.days(source)?);
+    }
+    let old: Vec<Datestamp> =
+        days.into_iter().rev().skip(kept).filter(|known| *known != day).collect();
+    for day in &old {
+        for source in &sources {
+            if lake.days(source)?.contains(day) {
+                lake.remove_day(source, *day)?;
+            }
+        }
+    }
+    Ok(old)
+}

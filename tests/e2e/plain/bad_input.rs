@@ -39,6 +39,12 @@ fn faults_have_a_line_and_a_column() {
         (change("  table: t", "  table: a.b.c"), "write TABLE or SCHEMA.TABLE"),
         (change("  table: t", "  table: t\n  port: \"5432\""), "without quotes"),
         (change("postgres", "mysql"), "write postgres"),
+        (change("  table: t", "  table: t\n  port: 65536"), "from 1 to 65535"),
+        (change("  table: t", "  table: t\n  port: 0"), "from 1 to 65535"),
+        (change("- type: local\n  path: data", "- {type: api, url: 'ftp://x'}"), "https://"),
+        (change("- type: local\n  path: data", "- {type: api, url: 'https://'}"), "https://"),
+        (change("  path: data", "  path: data\n  types: {a: int65}"), "unknown type of a column"),
+        (change("  path: data", "  path: data\n  types: [a]"), "COLUMN: TYPE"),
         (format!("{whole}monitor: 60s\n"), "`monitor` is not a mapping"),
         (format!("{whole}timezone: Mars/Base\n"), "Europe/Berlin"),
     ] {

@@ -196,6 +196,33 @@ fn types_widen_and_sources_can_stay_apart() {
     assert_eq!(database.psql("SELECT x FROM sales_local_2"), "words");
 }
 
+#[test]
+fn plain_values_of_several_kinds_become_text() {
+    let (folder, database) = (folder(), database("kinds"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "id,x\n1,abc\n");
+    let json = r#"[{"id": 2, "x": 5}, {"id": 3, "x": "5"}, {"id": 4, "x": true}]"#;
+    file(root, "data/b.json", json);
+    config(root, LOCAL, &database, "");
+    run(root).go().success();
+    let rows = database.psql("SELECT id, x FROM sales ORDER BY id");
+    assert_eq!(rows, "1|abc\n2|5\n3|5\n4|true");
+}
+
+#[test]
+fn files_without_a_header_have_types_of_their_own() {
+    let (folder, database) = (folder(), database("headless"));
+    let root = folder.path();
+    fs::create_dir(root.join("data")).unwrap();
+    file(root, "data/a.csv", "written by hand\n007,x,1\n008,y,2\n");
+    let more = "  header: false\n  skip_rows: 1\n  types: {c1: str, c3: float64}\n";
+    config(root, &format!("{LOCAL}{more}"), &database, "");
+    run(root).go().success();
+    let rows = database.psql("SELECT c1, c2, pg_typeof(c3) FROM sales ORDER BY 1");
+    assert_eq!(rows, "007|x|numeric\n008|y|numeric");
+}
+
 fn validate(folder: &Path) -> Outcome {
     ours("chorus").args(["validate"]).args([folder.join("config.yaml")]).go()
 }

@@ -1,12 +1,13 @@
 //! What a mapping of the plain shape gives: the values of its keys, each with its place.
 
 use places::{Inner, Member, Node, Spot};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use singer::near::{ALIKE, nearest};
 use singer::{Error, Result};
 
 use super::keys::{Form, Key};
 use super::span::duration;
+use super::types;
 use crate::plugin::holds_secret;
 
 /// The values of a mapping by the names of their keys, in the order of those.
@@ -96,6 +97,9 @@ pub(super) fn misfit(spot: Spot, key: &str, why: &str) -> Error {
 
 fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
     let misfit = |why: &str| misfit(node.spot, key, why);
+    if form == Form::Types {
+        return types_of(node);
+    }
     let Inner::Scalar(scalar) = &node.inner else {
         let hint = "write the value behind the key, on the same line; lines below it that are \
                     indented belong to it";
@@ -111,12 +115,27 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
         (Form::Text | Form::Secret, Value::String(_)) | (Form::Boolean, Value::Bool(_)) => {
             Ok(scalar.clone())
         }
-        (Form::Text | Form::Secret, _) => {
+        (Form::Url, Value::String(text)) => match text.split_once("://") {
+            _ if text.starts_with("${") => Ok(scalar.clone()),
+            Some(("http" | "https", rest)) if !rest.is_empty() && !rest.starts_with('/') => {
+                Ok(scalar.clone())
+            }
+            _ => Err(misfit("it is not the address of an API")
+                .hint("write an address that begins with https:// or http://")),
+        },
+        (Form::Text | Form::Secret | Form::Url, _) => {
             Err(misfit("it is not a text").hint("put it in quotes, so that it stays as written"))
         }
-        (Form::Count, Value::Number(number)) if number.as_u64().is_some() => Ok(scalar.clone()),
-        (Form::Count, Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
-        (Form::Count, _) => {
+        (Form::Port, Value::Number(number))
+            if number.as_u64().is_some_and(|port| !(1..=65535).contains(&port)) =>
+        {
+            Err(misfit("it is not the number of a port").hint("ports go from 1 to 65535"))
+        }
+        (Form::Count | Form::Port, Value::Number(number)) if number.as_u64().is_some() => {
+            Ok(scalar.clone())
+        }
+        (Form::Count | Form::Port, Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
+        (Form::Count | Form::Port, _) => {
             let hint = "write a number without quotes, such as 22, or a variable: ${NAME}";
             Err(misfit("it is not a whole number").hint(hint))
         }
@@ -133,6 +152,25 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
             Some(_) => Ok(scalar.clone()),
             None => Err(misfit("it is not a time span").hint("write 60s, 5m or 1h")),
         },
-        (Form::Part, _) => Ok(Value::Null),
+        (Form::Part | Form::Types, _) => Ok(Value::Null),
     }
+}
+
+/// Reads columns, each with its type, in the words of the taps.
+fn types_of(node: &Node) -> Result<Value> {
+    let Inner::Mapping(members) = &node.inner else {
+        let hint = "write lines `COLUMN: TYPE` below it";
+        return Err(misfit(node.spot, "types", "it is not a mapping").hint(hint));
+    };
+    let mut found = Map::new();
+    for member in members {
+        let word = member.value.text("types")?;
+        let Some(read) = types::read(&word) else {
+            let fault = member.value.spot.fault("unknown type of a column");
+            let fault = fault.with("name", &member.key).with("type", word);
+            return Err(fault.hint(format!("write one of {}", types::SHOWN)));
+        };
+        found.insert(member.key.clone(), read.of_files().into());
+    }
+    Ok(found.into())
 }

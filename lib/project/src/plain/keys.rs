@@ -17,6 +17,12 @@ pub(super) enum Form {
     Secret,
     /// A whole number, or a variable.
     Count,
+    /// A number of a port, or a variable.
+    Port,
+    /// An address that begins with http:// or https://, or with a variable.
+    Url,
+    /// Columns, each with its type.
+    Types,
     Boolean,
     Words(&'static [&'static str]),
     /// A number of seconds, or a text such as `5m`.
@@ -60,10 +66,15 @@ pub(super) const LOCAL: &[Key] = &[
     key("format", FORMATS),
     key("delimiter", Form::Text),
     key("encoding", Form::Text),
+    key("header", Form::Boolean),
+    key("rename_headers", Form::Boolean),
+    key("skip_rows", Form::Count),
+    key("infer_types", Form::Boolean),
+    key("types", Form::Types),
 ];
 
 pub(super) const API: &[Key] = &[
-    needed("url"),
+    Key { name: "url", alias: None, form: Form::Url, needed: true },
     key("auth_token", Form::Secret),
     key("scheme", Form::Text),
     key("folder_param", Form::Text),
@@ -72,7 +83,7 @@ pub(super) const API: &[Key] = &[
 
 pub(super) const SFTP: &[Key] = &[
     needed("host"),
-    key("port", Form::Count),
+    key("port", Form::Port),
     alias("username", "user", true),
     key("password", Form::Secret),
     key("private_key_file", Form::Text),
@@ -84,12 +95,17 @@ pub(super) const SFTP: &[Key] = &[
     key("format", FORMATS),
     key("delimiter", Form::Text),
     key("encoding", Form::Text),
+    key("header", Form::Boolean),
+    key("rename_headers", Form::Boolean),
+    key("skip_rows", Form::Count),
+    key("infer_types", Form::Boolean),
+    key("types", Form::Types),
 ];
 
 pub(super) const TARGET: &[Key] = &[
     key("type", Form::Words(&["postgres"])),
     key("host", Form::Text),
-    key("port", Form::Count),
+    key("port", Form::Port),
     alias("database", "dbname", true),
     alias("user", "username", false),
     key("password", Form::Secret),

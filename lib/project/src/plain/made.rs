@@ -121,7 +121,7 @@ impl Plain {
         match source.kind {
             SourceKind::Local => {
                 let mut entry = json!({ "entity": source.name, "allow_empty_files": true });
-                for name in ["path", "format", "delimiter", "encoding"] {
+                for name in ["path"].iter().chain(OF_FILES) {
                     put(&mut entry, name, get(name));
                 }
                 if self.combine {
@@ -161,7 +161,7 @@ impl Plain {
                     put(&mut config, name, get(name));
                 }
                 let mut table = json!({ "table_name": source.name, "allow_empty_files": true });
-                for name in ["remote_path", "format", "delimiter", "encoding"] {
+                for name in ["remote_path"].iter().chain(OF_FILES) {
                     put(&mut table, name, get(name));
                 }
                 config["tables"] = json!([table]);
@@ -259,6 +259,17 @@ impl Plain {
     }
 }
 
+/// Keys of sources that say how files are written.
+const OF_FILES: &[&str] = &[
+    "format",
+    "delimiter",
+    "encoding",
+    "header",
+    "rename_headers",
+    "skip_rows",
+    "infer_types",
+    "types",
+];
 /// Settings that are numbers.
 const COUNTS: [&str; 2] = ["port", "stability_seconds"];
 /// The variable with the day of a run.

@@ -13,6 +13,17 @@ pub(super) struct PlainType {
     pub options: Map<String, Value>,
 }
 
+impl PlainType {
+    /// Returns the word for it in the settings of taps that read files.
+    pub(super) fn of_files(&self) -> &'static str {
+        match self.logical {
+            None | Some("array") => "json",
+            Some("timestamp") => "date-time",
+            Some(word) => word,
+        }
+    }
+}
+
 /// What the words mean, each group with an example for people.
 const WORDS: &[(&str, &[&str])] = &[
     (

@@ -32,6 +32,8 @@ use crate::progress::Progress;
 
 /// How often the end and the clock are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// So many days are kept of what was read: enough to look at what came before.
+const DAYS_KEPT: usize = 7;
 /// How often a step is tried again: three tries in all.
 const RETRIES: usize = 2;
 
@@ -266,7 +268,22 @@ impl Whole<'_> {
         if let Some(Some(sum)) = now.into_inner().filter(|_| !is_nothing) {
             replace_file(&seen, sum.as_bytes(), 0o600)?;
         }
-        Ok(())
+        self.prune(day)
+    }
+
+    /// Removes days of what was read that are too old.
+    fn prune(&self, day: Datestamp) -> Result<()> {
+        match days::prune(&self.folder.join(&self.lake), DAYS_KEPT, day) {
+            // Another run is at one of them: the next one looks again.
+            Err(failure) if failure.kind() == ErrorKind::Temporary => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(gone) => {
+                for day in gone {
+                    tracing::debug!("removed what was read on {day}");
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Returns the sum of what is loaded: the rows of all sources, and where they go to.
