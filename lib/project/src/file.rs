@@ -7,7 +7,9 @@ use globset::GlobBuilder;
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::empties;
 use crate::lines::{self, Part, Spot};
+use crate::shapes::FILE;
 use crate::warning;
 use crate::warnings::Warnings;
 use crate::yaml::parse;
@@ -109,7 +111,9 @@ fn read_one(path: &Path, warnings: &Warnings) -> Result<Value> {
     }
     let value = parse(&text).and_then(|mut value| {
         shape::check(&value, &shown, &text, warnings)?;
-        spelled::keep(&mut value, &text).map(|()| value)
+        spelled::keep(&mut value, &text)?;
+        empties::settle(&mut value, &FILE);
+        Ok(value)
     });
     value.map_err(|failure| failure.with("path", path.display()))
 }

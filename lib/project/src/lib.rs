@@ -9,6 +9,7 @@ pub mod context;
 pub mod day;
 mod dotenv;
 pub mod edit;
+mod empties;
 pub mod exit;
 mod file;
 mod job;

@@ -92,6 +92,8 @@ pub struct Plugin {
     exports: Vec<Export>,
     /// Those of its settings.
     of_settings: Vec<Export>,
+    /// What the project says of it beside its settings, by Meltano's names, such as `_select`.
+    pub extras: Vec<(String, Value)>,
     /// What it says of itself, if it is one of ours.
     description: Option<Arc<Description>>,
     /// Of a plugin of another author, which setting has which role.
@@ -159,8 +161,8 @@ impl Plugin {
         let mut exports = exports::of_entry(role, &chain);
         let variables = variables(project, &chain, before, &exports);
         let executable = executable(project, role, &chain);
-        let named = |name: &str| program_named(project, role, &chain, name);
-        let commands = command::commands(&chain, named)?;
+        let commands =
+            command::commands(&chain, |name: &str| program_named(project, role, &chain, name))?;
         let description = described(project, role, &executable)
             .map_err(|failure| failure.with("plugin", name))?;
         let mut definitions = definitions(&chain, description.as_deref());
@@ -190,8 +192,9 @@ impl Plugin {
         settings::settle(&mut config, kinds).map_err(of_plugin)?;
         let mut with_settings = variables.clone();
         set_all(&mut with_settings, &exports);
-        let (rules, extras) = rules(&chain, &with_settings, &mut missing)?;
-        exports.extend(exports::of_extras(role, &chain, &extras, &with_settings));
+        let (rules, of_rules) = rules(&chain, &with_settings, &mut missing)?;
+        let extras = exports::extras(role, &chain, &of_rules, &with_settings);
+        exports.extend(exports::of_extras(role, &chain, &extras));
         let known = Known {
             project,
             chain: &chain,
@@ -205,9 +208,8 @@ impl Plugin {
             environment.keep(dbt_files::variables(&project.root, &config, &environment));
         }
         let of_others = || setting_role::of_others(&chain, &definitions, &config);
-        let shown = mapping.map_or(name, |mapping| mapping["name"].as_str().unwrap_or(name));
-        let plugin = Self {
-            name: shown.to_owned(),
+        Ok(Self {
+            name: mapping.map_or(name, |one| one["name"].as_str().unwrap_or(name)).to_owned(),
             role,
             executable,
             installation: Installation::find(project, role, &chain, &variables)?,
@@ -218,13 +220,13 @@ impl Plugin {
             environment,
             exports,
             of_settings,
+            extras,
             roles: if description.is_some() { BTreeMap::new() } else { of_others() },
             description,
             config,
             written,
             missing,
-        };
-        Ok(plugin)
+        })
     }
 
     /// Tells whether it would do something else than another one: by its settings, its rules, or
@@ -240,6 +242,16 @@ impl Plugin {
     pub fn setting_variables(&self) -> impl Iterator<Item = (&str, &str, bool)> {
         let all = self.of_settings.iter();
         all.map(|export| (export.name.as_str(), export.text.as_str(), export.is_secret))
+    }
+
+    /// Returns the variables of what stands beside its settings: the name and the value.
+    pub fn extra_variables(&self) -> impl Iterator<Item = (String, &str)> {
+        let names = exports::extra_names(self.role, &self.name, &self.extras);
+        let of_name = |name: String| {
+            let found = self.exports.iter().find(|export| export.name == name);
+            found.map(|export| (name, export.text.as_str()))
+        };
+        names.into_iter().filter_map(of_name)
     }
 
     /// Tells whether it is one of ours.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result};
 
+use crate::empties;
 use crate::lines::{self, Part, Spot};
 use crate::names::nearest;
 use crate::role::Role;
@@ -196,6 +197,9 @@ fn look(value: &Value, kind: Kind, place: &Place, found: &mut Vec<Finding>) {
             wrong(value, wanted, place, found);
         }
     };
+    if empties::is_nothing(value, kind) {
+        return;
+    }
     let is_scalar = |value: &Value| !value.is_array() && !value.is_object();
     match kind {
         Kind::Any => {}
@@ -285,9 +289,9 @@ mod tests {
             let of = |key: &str| failure.context(key).unwrap_or_default();
             assert_eq!((of("at"), of("line"), of("wanted")), (at, line, wanted), "{text}");
         };
-        check("plugins: []", "plugins", "1", "a mapping");
-        check("x-a: 1\njobs: {}", "jobs", "2", "a list");
-        check("environments: {}", "environments", "1", "a list");
+        check("plugins: [a]", "plugins", "1", "a mapping");
+        check("x-a: 1\njobs: {a: 1}", "jobs", "2", "a list");
+        check("environments: {a: 1}", "environments", "1", "a list");
         check("environments: [dev]", "environments[0]", "1", "a mapping");
         check("env: {A: [1]}", "env.A", "1", "a text or a number");
         check("ff: {strict_env_var_mode: 'yes'}", "ff.strict_env_var_mode", "1", "true or false");

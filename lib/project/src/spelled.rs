@@ -4,6 +4,8 @@
 //! number that Meltano reads there (`010` is 10, `1_000` is 1000, `0x10` is 16); where digits would
 //! be lost, the value is refused.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
@@ -22,10 +24,33 @@ pub fn keep(value: &mut Value, text: &str) -> Result<()> {
     if value.as_object().is_none_or(Map::is_empty) {
         return Ok(());
     }
-    let seed = Keep { value, place: Vec::new(), inside: false };
-    with_deserializer_from_str_with_options(text, yaml::options(), |yaml| seed.deserialize(yaml))
-        .map_err(|cause| yaml::unreadable(&cause))
+    let tagged = RefCell::default();
+    loop {
+        let (mut kept, count) = (value.clone(), Cell::new(0));
+        let counted = Counted { count: &count, tagged: &tagged };
+        let seed = Keep { value: &mut kept, place: Vec::new(), inside: false, counted };
+        let read = with_deserializer_from_str_with_options(text, yaml::options(), |yaml| {
+            seed.deserialize(yaml)
+        });
+        match read {
+            Ok(()) => {
+                *value = kept;
+                return Ok(());
+            }
+            // What a tag makes a number of, such as `!!float 3`, is read already: it has no
+            // spelling of its own. The text is read once more without it.
+            Err(serde_saphyr::Error::TaggedScalarCannotDeserializeIntoString { .. })
+                if tagged.borrow().len() < TAGGED_MAX =>
+            {
+                tagged.borrow_mut().insert(count.get());
+            }
+            Err(cause) => return Err(yaml::unreadable(&cause)),
+        }
+    }
 }
+
+/// How many values of settings may have a tag that makes a number or a truth value of them.
+const TAGGED_MAX: usize = 100;
 
 /// Returns a text, as the file spells it; `None` for mappings, lists and null.
 pub fn text(value: &Value) -> Option<String> {
@@ -157,6 +182,14 @@ struct Keep<'a> {
     place: Vec<String>,
     /// Whether a setting is around it.
     inside: bool,
+    counted: Counted<'a>,
+}
+
+/// Which numbers and truth values of settings have a tag, by their places among all of them.
+#[derive(Clone, Copy)]
+struct Counted<'a> {
+    count: &'a Cell<usize>,
+    tagged: &'a RefCell<BTreeSet<usize>>,
 }
 
 /// Tells whether a place of the project file holds settings or variables.
@@ -181,6 +214,10 @@ impl<'de> DeserializeSeed<'de> for Keep<'_> {
             Value::Object(_) => yaml.deserialize_map(self),
             Value::Array(_) => yaml.deserialize_seq(self),
             Value::Number(_) | Value::Bool(_) if self.inside => {
+                self.counted.count.set(self.counted.count.get() + 1);
+                if self.counted.tagged.borrow().contains(&self.counted.count.get()) {
+                    return IgnoredAny::deserialize(yaml).map(drop);
+                }
                 *self.value = Value::from(MARK.to_owned() + &String::deserialize(yaml)?);
                 Ok(())
             }
@@ -198,8 +235,8 @@ impl<'de> serde::de::Visitor<'de> for Keep<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         for value in self.value.as_array_mut().into_iter().flatten() {
-            let (place, inside) = (self.place.clone(), self.inside);
-            items.next_element_seed(Keep { value, place, inside })?;
+            let (place, inside, counted) = (self.place.clone(), self.inside, self.counted);
+            items.next_element_seed(Keep { value, place, inside, counted })?;
         }
         items.next_element::<IgnoredAny>().map(drop)
     }
@@ -213,7 +250,8 @@ impl<'de> serde::de::Visitor<'de> for Keep<'_> {
             let mut place = self.place.clone();
             place.push(key);
             let inside = self.inside || holds_settings(&place);
-            members.next_value_seed(Keep { value, place, inside })?;
+            let counted = self.counted;
+            members.next_value_seed(Keep { value, place, inside, counted })?;
         }
         Ok(())
     }
@@ -258,6 +296,13 @@ mod tests {
         let of_environment = &value["environments"][0]["config"]["plugins"]["loaders"][0];
         assert_eq!(of_environment["config"]["g"], marked("08"));
         assert_eq!(text(&value["env"]["A"]).as_deref(), Some("0x10"));
+    }
+
+    #[test]
+    fn a_tag_says_what_a_number_is() {
+        let value = kept("env: {A: !!float 3, B: 007, C: !!int 0x10, D: [!!bool true, !!float 1]}");
+        let marked = json!(MARK.to_owned() + "007");
+        assert_eq!(value["env"], json!({"A": 3.0, "B": marked, "C": 16, "D": [true, 1.0]}));
     }
 
     #[test]

@@ -316,6 +316,75 @@ fn what_does_not_run_is_told_by_its_kind() {
 }
 
 #[test]
+fn odd_forms_are_read_as_by_meltano() {
+    let both = Both::new();
+    let tags =
+        "    config: {v: !!float 3, w: !!int 0x10, b: !!bool true, n: 007}\n    metadata: []\n";
+    let config = "    config:\n      port: 5432   # the usual one\n";
+    for odd in [tags, "    config: []\n    env: []\n", "    config: ''\n    schema: []\n"] {
+        file(both.scratch.path(), "meltano.yml", PROJECT.replace(config, odd));
+        both.agree("config print tap-x");
+    }
+    let text = PROJECT.replace(config, "    config: [a]\n");
+    file(both.scratch.path(), "meltano.yml", text);
+    let told = both.chorus("config print tap-x").exits(78).stderr;
+    assert!(told.contains("it is: a list") && told.contains("line: "), "{told}");
+}
+
+#[test]
+fn extras_and_groups_of_settings_are_shown() {
+    let both = Both::new();
+    let more = "    select: [users.*]\n    settings_group_validation: [[host, password], [port]]\n";
+    file(
+        both.scratch.path(),
+        "meltano.yml",
+        PROJECT.replace("    settings:\n", &format!("{more}    settings:\n")),
+    );
+    let print = |plugin: &str| {
+        let line = format!("config print {plugin} --extras");
+        let read = |outcome: Outcome| -> serde_json::Map<String, Value> {
+            serde_json::from_str(&outcome.success().text()).unwrap()
+        };
+        let mut theirs = read(both.meltano(&line));
+        // How Meltano reads logs and keeps catalogs.
+        theirs.retain(|name, _| !["_log_parser", "_use_cached_catalog"].contains(&name.as_str()));
+        assert_eq!(read(both.chorus(&line)), theirs, "{plugin}");
+    };
+    print("tap-x");
+    print("target-x");
+    let variables = both.chorus("config print tap-x --extras --format env").success().text();
+    for line in both.meltano("config print tap-x --extras --format env").success().text().lines() {
+        let is_of_meltano = line.contains("__LOG_PARSER") || line.contains("__USE_CACHED_CATALOG");
+        assert!(is_of_meltano || variables.contains(line), "{line}: {variables}");
+    }
+    let listed = both.chorus("config list tap-x --extras").success().text();
+    let select = "_select [env: TAP_X__SELECT] current value: ['users.*'] (from `meltano.yml`)\n";
+    assert!(listed.starts_with(select), "{listed}");
+    let listed = both.chorus("config list tap-x").success().text();
+    let groups = "Setting groups (one of the following combinations is required):
+  Group 1: host, password
+  Group 2: port
+
+";
+    assert!(listed.starts_with(groups) && listed.contains("password [env:"), "{listed}");
+    assert!(both.meltano("config list tap-x").success().text().starts_with(groups));
+    both.agree("config print tap-x --plugin-type extractor");
+    both.chorus("config list tap-x --plugin-type loaders").exits(64);
+    let told = both.chorus("config set tap-x --interactive").exits(64).stderr;
+    assert!(told.contains("chorus config set tap-x NAME VALUE"), "{told}");
+}
+
+#[test]
+fn values_of_our_plugins_are_checked_before_they_are_written() {
+    let both = Both::new();
+    both.chorus("add target-postgres").success();
+    let told = both.chorus("config set target-postgres load_method upsrt").exits(64).stderr;
+    assert!(told.contains("did you mean `upsert`?"), "{told}");
+    both.chorus("config set target-postgres load_method upsert").success();
+    both.chorus("config set target-postgres load_method $METHOD").success();
+}
+
+#[test]
 fn patterns_of_streams_are_edited_and_listed_as_by_meltano() {
     let both = Both::new();
     both.agree("select tap-x --list --all");

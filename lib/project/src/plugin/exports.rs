@@ -84,20 +84,17 @@ pub(super) fn of_mapping(
     found
 }
 
-/// Returns the variables of what else the project says of a plugin, such as `select`.
-pub(super) fn of_extras(
+/// Returns what else the project says of a plugin, by Meltano's names, such as `_select`: its rules
+/// as `rules` has them, and texts.
+pub(super) fn extras(
     role: Role,
     chain: &[Entry<'_>],
-    extras: &[(&str, Value)],
+    rules: &[(&str, Value)],
     variables: &Variables,
-) -> Vec<Export> {
-    let mut all: Vec<(String, Value)> = Vec::new();
-    let of_tap = if role == Role::Extractor { extras } else { &[] };
-    for (name, value) in of_tap {
-        all.push((format!("_{name}"), value.clone()));
-        let members = flat::flatten(value).into_iter();
-        all.extend(members.map(|(path, value)| (format!("_{name}.{path}"), value.clone())));
-    }
+) -> Vec<(String, Value)> {
+    let of_tap = if role == Role::Extractor { rules } else { &[] };
+    let of_tap = of_tap.iter().map(|(name, value)| (format!("_{name}"), value.clone()));
+    let mut all: Vec<(String, Value)> = of_tap.collect();
     let texts: &[(&str, &str)] = match role {
         Role::Extractor => &[("load_schema", "$MELTANO_EXTRACTOR_NAMESPACE")],
         Role::Loader => &[("dialect", "$MELTANO_LOADER_NAMESPACE"), ("target_schema", "")],
@@ -117,14 +114,41 @@ pub(super) fn of_extras(
         );
         all.push((format!("_{name}"), text));
     }
+    all
+}
+
+/// Returns the variables of extras and of their members.
+pub(super) fn of_extras(
+    role: Role,
+    chain: &[Entry<'_>],
+    extras: &[(String, Value)],
+) -> Vec<Export> {
+    let mut all = Vec::new();
+    for (name, value) in extras {
+        all.push((name.clone(), value));
+        if value.is_object() {
+            let members = flat::flatten(value).into_iter();
+            all.extend(members.map(|(path, value)| (format!("{name}.{path}"), value)));
+        }
+    }
     let mut found = Vec::new();
     for (name, value) in all.into_iter().filter(|(_, value)| !value.is_null()) {
-        let text = value.as_str().map_or_else(|| dump::json(&value), str::to_owned);
+        let text = value.as_str().map_or_else(|| dump::json(value), str::to_owned);
         for name in names(role, chain, &name) {
             found.push(Export { name, text: text.clone(), is_secret: false });
         }
     }
     found
+}
+
+/// Returns the names of the variables of extras: named after the plugin, and after what it does in
+/// a pipeline.
+pub(super) fn extra_names(role: Role, plugin: &str, extras: &[(String, Value)]) -> Vec<String> {
+    let prefixes = [variable_name(plugin), format!("MELTANO_{}", role.verb())];
+    let names = |(extra, _): &(String, Value)| {
+        prefixes.clone().map(|prefix| format!("{prefix}_{}", variable_name(extra)))
+    };
+    extras.iter().flat_map(names).collect()
 }
 
 /// Returns the nearest text of an extra: beside `config`, or in it by its name behind `_`.

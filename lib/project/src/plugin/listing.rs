@@ -5,6 +5,7 @@ use singer::{Error, ErrorKind, Result};
 
 use super::chain::chain;
 use super::definition::{Definition, variable_name};
+use super::entry::Entry;
 use super::kinds::read_as;
 use super::layers::Layers;
 pub use super::origin::Origin;
@@ -21,6 +22,10 @@ pub struct Listing {
     pub plugin: Plugin,
     /// Its settings, in the order of their names.
     pub settings: Vec<Setting>,
+    /// What stands beside its settings, by Meltano's names, such as `_select`.
+    pub extras: Vec<Setting>,
+    /// Groups of settings; those of one group must be set (`settings_group_validation`).
+    pub groups: Vec<Vec<String>>,
 }
 
 /// A setting of a plugin.
@@ -32,6 +37,8 @@ pub struct Setting {
     pub kind: Option<String>,
     /// What it is for.
     pub description: Option<String>,
+    /// The values that it may have; none where they are not listed.
+    pub options: Vec<String>,
     /// Its value.
     pub value: Option<Value>,
     /// Where the value is from.
@@ -65,6 +72,7 @@ impl Listing {
                 Some(known) => {
                     known.description = known.description.take().or(setting.description.clone());
                     known.kind = known.kind.take().or(setting.kind.clone());
+                    known.options.clone_from(&setting.options);
                 }
                 None => declared.push(setting.clone()),
             }
@@ -82,7 +90,10 @@ impl Listing {
             settings.push(Setting { is_declared: false, ..of(&definition) });
         }
         settings.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { plugin, settings })
+        let extra =
+            |(name, value): &(String, Value)| of_extra(project, &plugin, &chain, name, value);
+        let extras = plugin.extras.iter().map(extra).collect();
+        Ok(Self { settings, extras, groups: groups(&chain), plugin })
     }
 
     /// Finds a setting by its name.
@@ -94,6 +105,59 @@ impl Listing {
     pub fn nearest(&self, name: &str) -> Option<String> {
         let known: Vec<String> = self.settings.iter().map(|setting| setting.name.clone()).collect();
         nearest(name, &known).map(str::to_owned)
+    }
+}
+
+/// Returns the nearest groups of settings that the project or the lock file has.
+fn groups(chain: &[Entry<'_>]) -> Vec<Vec<String>> {
+    let all = chain.iter().find_map(|entry| entry.own["settings_group_validation"].as_array());
+    let names = |group: &Value| {
+        let names = group.as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    };
+    all.into_iter().flatten().map(names).collect()
+}
+
+/// Returns an extra with where it is from.
+fn of_extra(
+    project: &Project,
+    plugin: &Plugin,
+    chain: &[Entry<'_>],
+    name: &str,
+    value: &Value,
+) -> Setting {
+    let key = name.trim_start_matches('_');
+    let says = |block: &Value| {
+        let has = |found: &str| {
+            found == name || found.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut inside = block["config"].as_object().into_iter().flatten();
+        !block[key].is_null() || inside.any(|(found, _)| has(found))
+    };
+    let variable = format!("{}_{}", variable_name(&plugin.name), variable_name(name));
+    let of_entry = |(at, entry): (usize, &Entry<'_>)| match at {
+        _ if entry.is_lock => says(entry.own).then_some(Origin::Lock),
+        0 if says(entry.of_environment) => Some(Origin::Environment),
+        0 if says(entry.own) => Some(Origin::Own),
+        0 => None,
+        _ => says(entry.own).then(|| Origin::Inherited(entry.name.to_owned())),
+    };
+    let origin = match project.process.get(&variable) {
+        Some(_) if std::env::var_os(&variable).is_some() => Origin::Shell(variable.clone()),
+        Some(_) => Origin::Dotenv(variable.clone()),
+        None => chain.iter().enumerate().find_map(of_entry).unwrap_or(Origin::Default),
+    };
+    Setting {
+        name: name.to_owned(),
+        kind: None,
+        description: None,
+        options: Vec::new(),
+        value: Some(value.clone()).filter(|value| !value.is_null()),
+        origin,
+        general: format!("MELTANO_{}_{}", plugin.role.verb(), variable_name(name)),
+        variable,
+        is_secret: false,
+        is_declared: true,
     }
 }
 
@@ -118,6 +182,7 @@ fn setting(
         name: name.clone(),
         kind: definition.kind.clone(),
         description: definition.description.clone(),
+        options: definition.options.clone(),
         value: value.filter(|value| !value.is_null()).cloned(),
         origin,
         variable: own,
@@ -135,6 +200,15 @@ fn inside<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 /// Reads the text that a command line gives as the kind of a setting.
 pub fn typed(setting: Option<&Setting>, text: &str) -> Result<Value> {
     let kind = setting.and_then(|setting| setting.kind.as_deref()).unwrap_or("string");
+    let options = setting.map_or(&[][..], |setting| &setting.options);
+    if !options.is_empty() && !text.contains('$') && !options.iter().any(|one| one == text) {
+        let failure =
+            Error::new(ErrorKind::Usage, "cannot use a value that is none of its options");
+        return Err(failure.hint(match nearest(text, options) {
+            Some(near) => format!("did you mean `{near}`? It is one of: {}", options.join(", ")),
+            None => format!("it is one of: {}", options.join(", ")),
+        }));
+    }
     read_as(kind, text).ok_or_else(|| {
         Error::new(ErrorKind::Usage, "cannot read the value as the type of its setting")
             .with("kind", kind)

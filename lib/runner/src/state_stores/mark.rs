@@ -140,7 +140,6 @@ impl Other {
     }
 
     fn refusal(&self, id: &str, database: &dyn Database) -> Error {
-        let until = self.valid_until.map_or_else(|| "ever".to_owned(), |at| at.to_string());
         let failure = Error::new(
             ErrorKind::Temporary,
             "cannot run a step while Meltano's database has its job as running",
@@ -152,10 +151,24 @@ impl Other {
             Some(at) => failure.with("last heard of", at),
             None => failure,
         };
-        failure.hint(format!(
-            "wait until it has ended; if it was killed, its mark counts until {until}; `chorus run \
-             --force` ignores it"
-        ))
+        failure.hint(self.way(Timestamp::now()))
+    }
+
+    /// Says what to do about it.
+    fn way(&self, now: Timestamp) -> String {
+        match self.valid_until {
+            None => "that moment cannot be read, so the mark counts for ever: if no run of it is \
+                     alive, `chorus run --force` ignores it"
+                .to_owned(),
+            Some(until) if until > now + HEARTBEAT_AGE_MAX && self.heard_of.is_some() => format!(
+                "that moment lies in the future, so a clock was wrong: the mark counts until \
+                 {until}; if no run of it is alive, `chorus run --force` ignores it"
+            ),
+            Some(until) => format!(
+                "wait until it has ended; if it was killed, its mark counts until {until}; `chorus \
+                 run --force` ignores it"
+            ),
+        }
     }
 
     /// Marks it as failed, as Meltano does.

@@ -147,6 +147,9 @@ pub struct ConfigArgs {
     /// Print secrets, too
     #[arg(long = "unsafe", global = true)]
     pub with_secrets: bool,
+    /// Meltano's: a plugin of this kind alone
+    #[arg(long, value_name = "TYPE", hide = true, global = true)]
+    pub plugin_type: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: ConfigCommand,
@@ -164,6 +167,9 @@ pub enum ConfigCommand {
         /// How they are printed
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ConfigFormat,
+        /// Print what stands beside the settings, such as `select`
+        #[arg(long)]
+        extras: bool,
     },
     /// List the settings of a plugin: values, where they are from, variables
     #[command(after_help = below(examples::CONFIG_LIST))]
@@ -180,6 +186,9 @@ pub enum ConfigCommand {
         /// How they are printed
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ListFormat,
+        /// List what stands beside the settings, such as `select`
+        #[arg(long)]
+        extras: bool,
     },
     /// Set a setting of a plugin
     #[command(after_help = below(examples::CONFIG_SET))]
@@ -188,8 +197,12 @@ pub enum ConfigCommand {
         #[arg(add = complete::plugins())]
         plugin: String,
         /// The name of the setting, one word a level, and the value
-        #[arg(required = true, value_name = "NAME... VALUE", allow_negative_numbers = true)]
+        #[arg(value_name = "NAME... VALUE", allow_negative_numbers = true)]
+        #[arg(required_unless_present = "interactive")]
         words: Vec<String>,
+        /// Meltano's: refused, with the way
+        #[arg(long, hide = true)]
+        interactive: bool,
         /// Where to write it
         #[arg(long, value_enum, default_value_t, value_name = "STORE")]
         store: Store,

@@ -1,50 +1,58 @@
 //! `chorus config`: looks at the settings of a plugin and changes them.
 
-use std::fmt::Write;
 use std::io::Read;
 
 use project::edit::Part;
 use project::plugin::listing::{Listing, Origin, Setting, typed};
 use project::plugin::{holds_secret, is_secret_word};
-use project::source::quoted;
 use project::{Project, Role, Source, warning};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use singer::output::print;
 use singer::{Error, ErrorKind, Result, ResultExt};
 
-use crate::cli::edits::{ConfigArgs, ConfigCommand, ConfigFormat, ListFormat, Store};
+use crate::cli::edits::{ConfigArgs, ConfigCommand, ConfigFormat, Store};
+use crate::commands::config_print::{
+    Shown, as_json, as_variables, extras_json, extras_variables, listed, of_extras,
+};
 use crate::commands::spelling::python;
-use crate::commands::{check, entry_path, pretty};
-
-const HIDDEN: &str = "*****";
+use crate::commands::{check, entry_path};
 
 /// Does what the command says; `environment` is the one that the command line names.
 pub fn config(project: &Project, args: ConfigArgs, environment: Option<&str>) -> Result<()> {
-    let with_secrets = args.with_secrets;
-    match args.command {
-        ConfigCommand::Print { plugin, format } => {
-            let listing = Listing::of(project, &plugin)?;
-            print(&match format {
-                ConfigFormat::Json => as_json(&listing, with_secrets),
-                ConfigFormat::Env => as_variables(&listing, with_secrets),
+    let ConfigArgs { with_secrets, plugin_type, command } = args;
+    let listing = |plugin: &str| {
+        let listing = Listing::of(project, plugin)?;
+        let role = listing.plugin.role;
+        let is_of = |kind: &String| [role.word(), role.key()].contains(&kind.as_str());
+        if plugin_type.as_ref().is_none_or(is_of) {
+            return Ok(listing);
+        }
+        let failure = Error::new(ErrorKind::Usage, "cannot find a plugin of this kind and name");
+        Err(failure.with("plugin", plugin).hint(format!("the {role} has this name")))
+    };
+    match command {
+        ConfigCommand::Print { plugin, format, extras } => {
+            let listing = listing(&plugin)?;
+            print(&match (extras, format) {
+                (true, ConfigFormat::Json) => extras_json(&listing),
+                (true, ConfigFormat::Env) => extras_variables(&listing),
+                (false, ConfigFormat::Json) => as_json(&listing, with_secrets),
+                (false, ConfigFormat::Env) => as_variables(&listing, with_secrets),
             })
         }
-        ConfigCommand::List { plugin, all, filter, format } => {
-            let mut listing = Listing::of(project, &plugin)?;
-            let is_shown = |setting: &Setting| match &filter {
-                Some(part) => setting.name.to_lowercase().contains(&part.to_lowercase()),
-                None => all || setting.value.is_some() && !setting.origin.is_default(),
-            };
-            let count = listing.settings.len();
-            listing.settings.retain(is_shown);
-            let hidden = count - listing.settings.len();
-            print(&match format {
-                ListFormat::Json => list_json(&listing, with_secrets),
-                ListFormat::Text => list(&listing, with_secrets, hidden),
-            })
+        ConfigCommand::List { plugin, all, filter, format, extras } => {
+            let listing = listing(&plugin)?;
+            let listing = if extras { of_extras(listing) } else { listing };
+            print(&listed(listing, &Shown { all, filter, with_secrets }, format))
         }
-        ConfigCommand::Set { plugin, mut words, store, from_file } => {
-            let listing = Listing::of(project, &plugin)?;
+        ConfigCommand::Set { plugin, interactive: true, .. } => {
+            Err(Error::new(ErrorKind::Usage, "cannot ask for settings one by one").hint(format!(
+                "`chorus config list {plugin} --all` lists them, `chorus config set {plugin} NAME \
+                 VALUE` sets one; `--from-file -` reads a secret from standard input"
+            )))
+        }
+        ConfigCommand::Set { plugin, mut words, store, from_file, .. } => {
+            let listing = listing(&plugin)?;
             let text = match from_file {
                 Some(path) => read_value(&path)?,
                 None => words.pop().unwrap_or_default(),
@@ -56,7 +64,7 @@ pub fn config(project: &Project, args: ConfigArgs, environment: Option<&str>) ->
             Edited { project, listing, environment }.set(&words.join("."), &text, store)
         }
         ConfigCommand::Unset { plugin, words, store } => {
-            let listing = Listing::of(project, &plugin)?;
+            let listing = listing(&plugin)?;
             Edited { project, listing, environment }.unset(&words.join("."), store)
         }
         ConfigCommand::Reset { plugin, store, yes } => {
@@ -65,7 +73,7 @@ pub fn config(project: &Project, args: ConfigArgs, environment: Option<&str>) ->
                     .with("plugin", &plugin)
                     .hint(format!("to remove them: chorus config reset {plugin} --yes")));
             }
-            let listing = Listing::of(project, &plugin)?;
+            let listing = listing(&plugin)?;
             Edited { project, listing, environment }.reset(store)
         }
         ConfigCommand::Test { plugin } => check::first_record(project, &plugin),
@@ -83,93 +91,8 @@ fn read_value(path: &std::path::Path) -> Result<String> {
     text.map(|text| text.trim().to_owned()).map_err(|failure| failure.with("path", path.display()))
 }
 
-/// Returns the settings as the plugin gets them, secrets hidden.
-fn as_json(listing: &Listing, with_secrets: bool) -> String {
-    let mut config = Value::Object(listing.plugin.config.clone());
-    if !listing.plugin.role.is_of_pipeline() {
-        // It reads variables: as in Meltano, all of its settings are shown, by their whole names.
-        let all = listing.settings.iter();
-        let all = all.map(|one| (one.name.clone(), one.value.clone().unwrap_or_default()));
-        config = Value::Object(all.collect());
-    }
-    for setting in listing.settings.iter().filter(|one| one.is_secret && !with_secrets) {
-        hide(&mut config, &setting.name);
-    }
-    pretty(&config)
-}
-
-fn hide(config: &mut Value, name: &str) {
-    if let Some(value) = config.get_mut(name).filter(|value| !value.is_null()) {
-        *value = HIDDEN.into();
-        return;
-    }
-    if let Some((first, rest)) = name.split_once('.')
-        && let Some(inner) = config.get_mut(first)
-    {
-        hide(inner, rest);
-    }
-}
-
-fn as_variables(listing: &Listing, with_secrets: bool) -> String {
-    let mut text = String::new();
-    for (name, value, is_secret) in listing.plugin.setting_variables() {
-        let value = if is_secret && !with_secrets { HIDDEN } else { value };
-        let _ = writeln!(text, "{name}={}", quoted(value));
-    }
-    text
-}
-
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Returns the settings one by one, as Meltano lists them.
-fn list(listing: &Listing, with_secrets: bool, hidden: usize) -> String {
-    let mut text = String::new();
-    for declared in [true, false] {
-        let mut all = listing.settings.iter().filter(|one| one.is_declared == declared).peekable();
-        if all.peek().is_some() && !declared {
-            text += "\nCustom, possibly unsupported by the plugin:\n";
-        }
-        for setting in all {
-            let value = match &setting.value {
-                Some(_) if setting.is_secret && !with_secrets => "(redacted)".to_owned(),
-                value => python(value.as_ref().unwrap_or(&Value::Null)),
-            };
-            let Setting { name, variable, .. } = setting;
-            let label = setting.origin.label();
-            let _ = writeln!(text, "{name} [env: {variable}] current value: {value} ({label})");
-            if let Some(words) = &setting.description {
-                let _ = writeln!(text, "\t{}", words.lines().next().unwrap_or_default());
-            }
-        }
-    }
-    if hidden > 0 {
-        let (settings, are) = if hidden == 1 { ("setting", "is") } else { ("settings", "are") };
-        let _ =
-            writeln!(text, "\n{hidden} {settings} that nobody set {are} hidden. --all shows them.");
-    }
-    text
-}
-
-fn list_json(listing: &Listing, with_secrets: bool) -> String {
-    let one = |setting: &Setting| {
-        let is_hidden = setting.is_secret && !with_secrets && setting.value.is_some();
-        let value = if is_hidden { Some(HIDDEN.into()) } else { setting.value.clone() };
-        json!({
-            "name": setting.name,
-            "value": value,
-            "source": setting.origin.label(),
-            "env": setting.variable,
-            "kind": setting.kind,
-            "description": setting.description,
-            "secret": setting.is_secret,
-            "custom": !setting.is_declared,
-        })
-    };
-    let settings: Vec<Value> = listing.settings.iter().map(one).collect();
-    let all = json!({ "plugin": listing.plugin.name, "settings": settings });
-    pretty(&all)
 }
 
 /// A plugin whose settings are changed.

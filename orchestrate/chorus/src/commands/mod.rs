@@ -4,6 +4,7 @@ pub mod add;
 pub mod backfill;
 pub mod check;
 pub mod config;
+mod config_print;
 pub mod contract;
 pub mod days;
 pub mod doctor;
