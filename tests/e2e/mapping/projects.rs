@@ -40,6 +40,19 @@ fn a_mapping_of_a_project_is_carried_out_by_chorus() {
     assert_eq!(written, "id,name\n1,A\n2,B\n");
 }
 
+/// For Meltano a null is no value, so it is lost on the way; for a map it removes a property.
+#[test]
+fn a_null_in_the_maps_of_a_target_removes_a_property() {
+    let project = Project::new("", &[]);
+    let path = file(&project.root, "t.csv", "id,name,born\n1,Ada,1815\n");
+    let maps = "output_path: out, stream_maps: {t: {name: null, born: '__NULL__', x: \"'k'\"}}";
+    let text = project_text(path.to_str().unwrap()).replace("output_path: out", maps);
+    file(&project.root, "meltano.yml", text);
+    project.chorus(&["run", "tap-csv", "target-csv", "--full-refresh"]).go().success();
+    let written = std::fs::read_to_string(project.root.join("out/t.csv")).unwrap();
+    assert_eq!(written, "id,x\n1,k\n");
+}
+
 #[test]
 fn a_mapping_of_a_project_is_carried_out_by_meltano() {
     let project = Example::new("meltano_mapping");

@@ -46,7 +46,8 @@ pub(super) fn of_settings(
     settings: &[Setting],
 ) -> Vec<Export> {
     let mut found = Vec::new();
-    for setting in settings {
+    // What a map removes has no text.
+    for setting in settings.iter().filter(|setting| !setting.value.is_null()) {
         let definition = definitions.iter().find(|known| known.name == setting.name);
         let text = text_of(setting, definition.and_then(|known| known.kind.as_deref()));
         let is_secret = is_secret(&setting.name, &setting.value, definitions);

@@ -85,7 +85,7 @@ impl<'a> Layers<'a> {
         for definition in self.definitions {
             let named = |failure: Error| failure.with("setting", &definition.name);
             let setting = self.setting(definition, missing).map_err(named)?;
-            found.extend(setting.filter(|setting| !setting.value.is_null()));
+            found.extend(setting);
         }
         Ok(found)
     }
@@ -99,6 +99,7 @@ impl<'a> Layers<'a> {
             Some(found) => found.value.clone(),
             None => Value::Null,
         };
+        let found_expands = found.as_ref().is_some_and(|found| found.expands);
         let mut is_flat = false;
         if definition.kind() == "object"
             && layer != Layer::Own
@@ -120,7 +121,8 @@ impl<'a> Layers<'a> {
             definition.check(&value)?;
         }
         if value.is_null() {
-            return Ok(None);
+            let is_said = found_expands && self.null_removes && is_of_map(&name);
+            return Ok(is_said.then_some(Setting { name, value, is_flat: false }));
         }
         if definition.processor.as_deref() == Some("nest_object") {
             is_flat = false;
@@ -245,6 +247,12 @@ impl<'a> Layers<'a> {
             })
         })
     }
+}
+
+/// Tells whether a setting lies in a stream map, where null removes a stream or a property. In
+/// other settings it is no value.
+fn is_of_map(name: &str) -> bool {
+    ["stream_maps.", "named_maps."].iter().any(|map| name.starts_with(map))
 }
 
 /// Tells whether a block has a null for a mapping that a setting lies in.
