@@ -12,6 +12,11 @@ pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     singer::near::nearest(name, known.iter().map(String::as_str), singer::near::ALIKE)
 }
 
+/// Counts things in words: `1 state`, `2 states`.
+pub fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Says which names there are.
 pub fn listed(known: &[String]) -> String {
     if known.is_empty() {

@@ -254,6 +254,11 @@ impl Plugin {
         names.into_iter().filter_map(of_name)
     }
 
+    /// Returns the programs of the same name that lie elsewhere along the ways to look for one.
+    pub fn other_programs(&self, project: &Project) -> Vec<PathBuf> {
+        executable::others(project, &self.executable)
+    }
+
     /// Tells whether it is one of ours.
     pub fn is_ours(&self) -> bool {
         self.description.is_some()

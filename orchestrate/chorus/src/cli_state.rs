@@ -50,6 +50,9 @@ pub enum StateCommand {
         /// Id of the state
         #[arg(add = complete::states())]
         id: String,
+        /// Meltano's: a bare state is taken without it, too
+        #[arg(long, hide = true)]
+        no_validate: bool,
         #[command(flatten)]
         given: GivenState,
     },

@@ -2,6 +2,7 @@
 //! and runs that the project has.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use clap_complete::{CompleteEnv, Generator, Shell};
+use project::plugin::listing::Listing;
 use project::{Context, Opening, Project, Role, Warnings};
 use runner::history::History;
 use runner::state_stores::States;
@@ -94,6 +96,54 @@ pub fn plugins() -> ArgValueCandidates {
     offer(|project| {
         let of = |role| project.plugin_names_of(role);
         [named(of(Role::Extractor), "tap"), named(of(Role::Loader), "target")].concat()
+    })
+}
+
+/// Offers taps.
+pub fn taps() -> ArgValueCandidates {
+    offer(|project| named(project.plugin_names_of(Role::Extractor), "tap"))
+}
+
+/// Offers targets.
+pub fn targets() -> ArgValueCandidates {
+    offer(|project| named(project.plugin_names_of(Role::Loader), "target"))
+}
+
+/// Offers the settings of the plugin that the line names.
+pub fn settings() -> ArgValueCandidates {
+    offer(|project| {
+        let (words, _) = split_words();
+        let plugins = project.plugin_names();
+        let Some(at) = words.iter().position(|word| plugins.contains(word)) else {
+            return Vec::new();
+        };
+        // Behind the name of a setting stands its value.
+        if words[at + 1..].iter().any(|word| !word.starts_with('-')) {
+            return Vec::new();
+        }
+        let listing = Listing::of(project, &words[at]).ok();
+        let settings = listing.into_iter().flat_map(|listing| listing.settings);
+        settings.map(|one| (one.name, one.kind.unwrap_or_else(|| "string".to_owned()))).collect()
+    })
+}
+
+/// Offers the connectors that lie beside this program.
+pub fn connectors() -> ArgValueCandidates {
+    offer(|project| {
+        let own = env::current_exe().ok();
+        let folder = own.and_then(|own| fs::read_dir(own.parent()?).ok());
+        let files = folder.into_iter().flatten().filter_map(|entry| {
+            let entry = entry.ok().filter(|entry| entry.path().is_file())?;
+            entry.file_name().into_string().ok()
+        });
+        let is_connector = |name: &String| {
+            ["tap-", "target-", "map-"].iter().any(|start| name.starts_with(start))
+                && !name.contains('.')
+                && project.plugin_group(name).is_none()
+        };
+        let mut names: Vec<String> = files.filter(is_connector).collect();
+        names.sort();
+        named(names, "connector")
     })
 }
 

@@ -375,6 +375,51 @@ fn extras_and_groups_of_settings_are_shown() {
 }
 
 #[test]
+fn what_cannot_be_added_is_refused_before_anything_is_written() {
+    let both = Both::new();
+    let told = both.chorus("add tap-x").exits(64).stderr;
+    assert!(told.contains("there already") && !told.contains("hub"), "{told}");
+    let told = both.chorus("add tap-z --inherit-from tap-q").exits(64).stderr;
+    assert!(told.contains("cannot find the plugin to inherit from"), "{told}");
+    both.chorus_with(&["add", "bad name", "--inherit-from", "tap-x"]).exits(64);
+    both.chorus("add target-csv tap-x").exits(64);
+    assert_eq!(both.text("meltano.yml"), PROJECT);
+    assert!(!both.scratch.path().join("plugins").exists());
+    both.chorus_with(&["state", "set", "--no-validate", "x", "{\"singer_state\": {}}"]).success();
+}
+
+#[test]
+fn the_kind_may_stand_before_names() {
+    let both = Both::new();
+    both.chorus("add extractor tap-y --inherit-from tap-x").success();
+    both.chorus("add --plugin-type loader target-y --inherit-from target-x").success();
+    both.chorus("add loader tap-w --inherit-from tap-x").exits(64);
+    both.agree("config print tap-y");
+    for line in ["install extractors", "install --plugin-type loader", "install --schedule daily"] {
+        both.chorus(line).success();
+    }
+    both.chorus("remove extractor tap-y").success();
+    both.chorus("remove --plugin-type loader target-y").success();
+    assert_eq!(both.text("meltano.yml"), PROJECT);
+    let told = both.chorus("config set extractor tap-x host h").exits(78).stderr;
+    assert!(told.contains("cannot find a plugin of this name"), "{told}");
+    // As for Meltano.
+    both.meltano("config set extractor tap-x host h").exits(1);
+}
+
+#[test]
+fn an_environment_in_a_list_of_pairs_is_edited() {
+    let both = Both::new();
+    let text = PROJECT.replace("- name: dev   # for trying\n\n- name: prod\n", "");
+    let text = text.replace("environments:\n", "environments: [name: dev, name: prod]\n");
+    file(both.scratch.path(), "meltano.yml", text);
+    both.chorus("--environment prod select tap-x users id").success();
+    both.chorus("--environment prod config set tap-x host far").success();
+    both.agree("--environment prod config print tap-x");
+    assert_eq!(both.agree("environment list"), "dev\nprod\n");
+}
+
+#[test]
 fn values_of_our_plugins_are_checked_before_they_are_written() {
     let both = Both::new();
     both.chorus("add target-postgres").success();

@@ -176,7 +176,7 @@ fn a_project_goes_back_and_forth_between_meltano_and_chorus() {
     both.change_by_commands();
     assert_eq!(both.rows(), "1 2 3 4 41 1 ");
     let doctor = both.chorus(&["doctor", "tap-x", "target-x"]).go().text();
-    assert!(doctor.contains("1 states are in Meltano's database"), "{doctor}");
+    assert!(doctor.contains("1 state is in Meltano's database"), "{doctor}");
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn a_day_that_another_environment_has_written_is_not_done() {
     fill(&[]);
     // What reads the same is done; what reads something else is not.
     assert!(fill(&["--environment", "same"]).contains("0 steps of 0 days"), "same");
-    assert!(fill(&["--environment", "prod"]).contains("1 steps of 1 days"), "prod");
+    assert!(fill(&["--environment", "prod"]).contains("1 step of 1 day"), "prod");
     let data = support::lake::data(&project.partition("csv", "a"));
     assert_eq!(data, "id,name\n7,prod\n");
     assert!(fill(&["--environment", "prod"]).contains("0 steps of 0 days"), "done");

@@ -59,7 +59,7 @@ fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
             let _ = running.child();
             running.wait();
         }
-        let nothing = "0 steps of 0 days to run, 30 in all\n";
+        let nothing = "0 steps of 0 days to run, 30 days in all\n";
         let outcome = project.chorus(&backfill(&[])).go().success();
         // The last kill may have come when all was done.
         if kills == 0 || outcome.text() != nothing {
@@ -98,7 +98,7 @@ fn a_backfill_does_what_is_missing_and_nothing_else() {
     };
     let preview = run(&["--preview"]).success().text();
     assert!(preview.starts_with("2026-02-01 tap-csv target-csv\n"), "{preview}");
-    assert!(preview.ends_with("6 steps of 3 days to run, 3 in all\n"), "{preview}");
+    assert!(preview.ends_with("6 steps of 3 days to run, 3 days in all\n"), "{preview}");
     assert!(!project.lake().exists());
     run(&["--parallel", "2"]).success();
     lake::check(&project.lake());
@@ -110,7 +110,7 @@ fn a_backfill_does_what_is_missing_and_nothing_else() {
     let status = project.chorus(&["status", "both"]).go().success().text();
     assert!(status.contains("2026-01-31  gone"), "{status}");
     let again = run(&[]).success().text();
-    assert!(again.starts_with("2026-01-31 tap-csv target-csv (was: gone)\n1 steps"), "{again}");
+    assert!(again.starts_with("2026-01-31 tap-csv target-csv (was: gone)\n1 step of"), "{again}");
     assert_eq!(lake::data(&day.join("table=a")), "id,name\n1,a\n2,b\n");
 
     // A day that fails is told, the others are run, and --only failed takes it up again.
@@ -126,7 +126,7 @@ fn a_backfill_does_what_is_missing_and_nothing_else() {
     assert_eq!(status.matches(" ok").count(), 5, "{status}");
     fs::remove_file(bad.join("table=b")).unwrap();
     let mended = run(&["--only", "failed"]).success().text();
-    assert!(mended.starts_with("2026-01-31 tap-csv--two target-csv--two (was: failed)\n1 steps"));
+    assert!(mended.starts_with("2026-01-31 tap-csv--two target-csv--two (was: failed)\n1 step of"));
     let wrong = ["backfill", "both", "--from", "2026-02-01", "--to", "2026-01-30"];
     project.chorus(&wrong).go().exits(64);
 }

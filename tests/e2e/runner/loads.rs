@@ -116,7 +116,7 @@ fn the_days_behind_one_that_failed_wait_for_it() {
         backfill(&project, &["--parallel", parallel]).success();
         assert_eq!(value(&database), format!("of {}", DAYS[3]), "{parallel}");
         let nothing = backfill(&project, &[]).success().text();
-        assert_eq!(nothing, "0 steps of 0 days to run, 4 in all\n");
+        assert_eq!(nothing, "0 steps of 0 days to run, 4 days in all\n");
     }
 }
 
@@ -142,7 +142,7 @@ fn an_older_day_is_not_loaded_behind_a_newer_one_without_a_word() {
     assert!(!warned(&project.chorus(&words).args(["--environment", "dev"]).go().success()));
     assert_eq!(value(&database), format!("of {}", DAYS[2]));
     let nothing = project.chorus(&words).go().success().text();
-    assert_eq!(nothing, "0 steps of 0 days to run, 2 in all\n");
+    assert_eq!(nothing, "0 steps of 0 days to run, 2 days in all\n");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_day_is_not_done_by_a_part() {
     project.chorus(&part).go().success();
     let backfill = ["backfill", "daily", "pg", "--from", DAY, "--to", DAY, "--preview"];
     let todo = project.chorus(&backfill).go().success().text();
-    assert!(todo.contains("1 steps of 1 days to run"), "{todo}");
+    assert!(todo.contains("1 step of 1 day to run"), "{todo}");
 }
 
 #[test]

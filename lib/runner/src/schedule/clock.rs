@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use disk::Datestamp;
 use jiff::{SignedDuration, ToSpan, Zoned};
+use project::names::counted;
 use project::{Project, Warnings, warning};
 use serde_json::{Value, json};
 use singer::Result;
@@ -88,9 +89,9 @@ impl<'a> Clock<'a> {
         }
         if !passed.is_empty() {
             (self.note)(&format!(
-                "schedule {}: {} runs were missed",
+                "schedule {}: {} missed",
                 self.schedule.name,
-                passed.len()
+                counted(passed.len(), "run was", "runs were")
             ));
         }
         self.wait_for(passed);

@@ -78,10 +78,6 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
     // What ended an earlier run is not of this one.
     warnings.forgive();
     let ended = schedule.day(due).and_then(|day| {
-        (watching.note)(&format!(
-            "schedule {name}: running {} for {day}",
-            schedule.words.join(" ")
-        ));
         let project = open(day, &schedule.env)?;
         let words = &schedule.words;
         let told = |failure: Error| {
@@ -93,6 +89,9 @@ fn run(schedule: &Schedule, due: &Zoned, watching: &Watching<'_>) {
             failure
         };
         let job = Job::find(&project, words).map_err(told)?;
+        let of_day = job.steps.iter().any(Task::is_of_day);
+        let of_day = if of_day { format!(" for {day}") } else { String::new() };
+        (watching.note)(&format!("schedule {name}: running {}{of_day}", words.join(" ")));
         let (datestamp, deny) = (Some(day), deny.to_vec());
         let options = Options {
             datestamp,

@@ -72,7 +72,7 @@ pub enum EditCommand {
 #[derive(Debug, Args)]
 pub struct AddArgs {
     /// The connectors, such as tap-postgres
-    #[arg(required = true, value_name = "PLUGIN")]
+    #[arg(required = true, value_name = "PLUGIN", add = complete::connectors())]
     pub names: Vec<String>,
     /// Add the plugin as one that inherits this one
     #[arg(long, value_name = "PARENT", add = complete::plugins())]
@@ -198,7 +198,7 @@ pub enum ConfigCommand {
         plugin: String,
         /// The name of the setting, one word a level, and the value
         #[arg(value_name = "NAME... VALUE", allow_negative_numbers = true)]
-        #[arg(required_unless_present = "interactive")]
+        #[arg(required_unless_present = "interactive", add = complete::settings())]
         words: Vec<String>,
         /// Meltano's: refused, with the way
         #[arg(long, hide = true)]
@@ -217,7 +217,7 @@ pub enum ConfigCommand {
         #[arg(add = complete::plugins())]
         plugin: String,
         /// The name of the setting, one word a level
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", add = complete::settings())]
         words: Vec<String>,
         /// From where to remove it
         #[arg(long, value_enum, default_value_t, value_name = "STORE")]
@@ -250,7 +250,7 @@ pub enum ConfigCommand {
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of Meltano")]
 pub struct SelectArgs {
     /// The tap
-    #[arg(add = complete::plugins())]
+    #[arg(add = complete::taps())]
     pub tap: String,
     /// The streams: a name, or a pattern with `*`
     #[arg(default_value = "*")]
@@ -428,10 +428,10 @@ pub struct ScheduleWhat {
     #[arg(long, add = complete::jobs())]
     pub job: Option<String>,
     /// The tap, in place of a job
-    #[arg(long, value_name = "TAP", conflicts_with = "job", add = complete::plugins())]
+    #[arg(long, value_name = "TAP", conflicts_with = "job", add = complete::taps())]
     pub extractor: Option<String>,
     /// The target, in place of a job
-    #[arg(long, value_name = "TARGET", conflicts_with = "job", add = complete::plugins())]
+    #[arg(long, value_name = "TARGET", conflicts_with = "job", add = complete::targets())]
     pub loader: Option<String>,
     /// Only `skip`: transformations are steps of a job
     #[arg(long, value_name = "MODE", hide = true)]

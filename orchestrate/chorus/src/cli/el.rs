@@ -12,10 +12,10 @@ use crate::complete;
 #[derive(Debug, Args)]
 pub struct ElArgs {
     /// The tap
-    #[arg(value_name = "TAP", add = complete::plugins())]
+    #[arg(value_name = "TAP", add = complete::taps())]
     pub extractor: String,
     /// The target
-    #[arg(value_name = "TARGET", add = complete::plugins())]
+    #[arg(value_name = "TARGET", add = complete::targets())]
     pub loader: String,
     /// Use the state of this id; without it, a state that no later run finds
     #[arg(long, value_name = "ID", add = complete::states())]

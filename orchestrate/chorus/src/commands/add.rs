@@ -47,10 +47,14 @@ pub fn add(project: &Project, args: &AddArgs) -> Result<()> {
         return Err(foreign(names[0], kind).with("variant", variant));
     }
     let mut source = Source::open(&project.root)?;
-    for name in names {
+    // All are looked at before the first one is written.
+    let find = |name| {
         let (name, parent) = args.r#as.as_deref().map_or((name, parent), |new| (new, Some(name)));
-        let new = New::find(project, name, parent, kind)?;
-        new.put(project, &mut source, args.update)?;
+        New::find(project, name, parent, kind)?.checked(project, args.update)
+    };
+    let all: Vec<New> = names.into_iter().map(find).collect::<Result<_>>()?;
+    for new in all {
+        new.put(project, &mut source)?;
     }
     source.write(project.warnings()).map(drop)
 }
@@ -69,7 +73,12 @@ impl New {
             (role, None)
         } else {
             let definition = about(base, project.warnings())?;
-            (role_of_name(base), Some(definition.ok_or_else(|| foreign(base, kind))?))
+            let refuse = || match parent {
+                Some(parent) => no_parent(project, name, parent),
+                None if project.plugin_group(name).is_some() => is_there(name, false),
+                None => foreign(base, kind),
+            };
+            (role_of_name(base), Some(definition.ok_or_else(refuse)?))
         };
         if let Some(kind) = kind.filter(|kind| *kind != role) {
             return Err(Error::new(ErrorKind::Usage, "the plugin is of another type")
@@ -81,18 +90,24 @@ impl New {
         Ok(Self { name, role, parent, definition })
     }
 
-    fn put(&self, project: &Project, source: &mut Source, update: bool) -> Result<()> {
+    /// Refuses a name that cannot be used, and one that is there.
+    fn checked(self, project: &Project, update: bool) -> Result<Self> {
+        let name = &self.name;
+        let is_usual = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        if !name.starts_with(char::is_alphanumeric) || !name.chars().all(is_usual) {
+            return Err(Error::new(ErrorKind::Usage, "cannot use this name for a plugin")
+                .with("name", name)
+                .hint("no task of a job could name it: use letters, digits, `-` and `_`"));
+        }
+        if project.plugin_group(name).is_some() && !update {
+            return Err(is_there(name, self.definition.is_some()));
+        }
+        Ok(self)
+    }
+
+    fn put(&self, project: &Project, source: &mut Source) -> Result<()> {
         let Self { name, role, parent, definition } = self;
         let group = role.key();
-        let is_there = project.plugin_group(name).is_some();
-        if is_there && !update {
-            return Err(Error::new(ErrorKind::Usage, "a plugin of this name is there already")
-                .with("plugin", name)
-                .hint(format!(
-                    "chorus add {name} --update writes its lock file anew; chorus add NEW \
-                     --inherit-from {name} adds another one like it"
-                )));
-        }
         if let Some(definition) = definition {
             let base = parent.as_ref().unwrap_or(name);
             let path = lock_path(&project.root, group, base);
@@ -100,7 +115,7 @@ impl New {
             let shown = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();
             print(&format!("Wrote {shown}\n"))?;
         }
-        if is_there {
+        if project.plugin_group(name).is_some() {
             return Ok(());
         }
         let mut entry = json!({ "name": name });
@@ -155,6 +170,30 @@ fn write_lock(path: &Path, group: &str, definition: &Value) -> Result<()> {
     let mut file = NewFile::among_others(path, 0o666)?;
     file.write(pretty(&lock).as_bytes())?;
     file.place()
+}
+
+/// Refuses a name that a plugin of the project has.
+fn is_there(name: &str, is_ours: bool) -> Error {
+    let another = format!("chorus add NEW --inherit-from {name} adds another one like it");
+    Error::new(ErrorKind::Usage, "a plugin of this name is there already")
+        .with("plugin", name)
+        .hint(if is_ours {
+            format!("chorus add {name} --update writes its lock file anew; {another}")
+        } else {
+            format!("`chorus config list {name} --all` lists its settings; {another}")
+        })
+}
+
+/// Refuses to inherit from a plugin that is nowhere.
+fn no_parent(project: &Project, name: &str, parent: &str) -> Error {
+    let known = project.plugin_names();
+    let failure = Error::new(ErrorKind::Usage, "cannot find the plugin to inherit from")
+        .with("plugin", name)
+        .with("inherit from", parent);
+    failure.hint(match project::names::nearest(parent, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => project::names::listed(&known),
+    })
 }
 
 /// Refuses a plugin of another author, and says what to write.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use project::names::counted;
 use project::{Task, Warnings};
 use runner::backfill::{self, DayPlan, Ended, How, OpenDay};
 use runner::effect;
@@ -77,7 +78,8 @@ fn listing(plan: &[DayPlan]) -> String {
         Some(step) => writeln!(text, "the earliest day first: {}", effect::words(step)),
         None => writeln!(text, "the latest day first, because the days do not replace each other"),
     };
-    let _ = writeln!(text, "{steps} steps of {days} days to run, {} in all", plan.len());
+    let [days, all] = [days, plan.len()].map(|count| counted(count, "day", "days"));
+    let _ = writeln!(text, "{} of {days} to run, {all} in all", counted(steps, "step", "steps"));
     text
 }
 

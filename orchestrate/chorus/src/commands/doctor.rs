@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use disk::Datestamp;
+use project::names::counted;
 use project::{Job, Plugin, Project, Task, names_in_tasks};
 use runner::history::{self, PastRun};
 use runner::hook;
@@ -198,7 +199,8 @@ fn states(project: &Project, report: &mut Report) {
     };
     let died = history.all().into_iter().filter(died).count();
     if died > 0 {
-        report.note(&format!("{died} runs were killed: `chorus runs` lists them"));
+        let runs = counted(died, "run was", "runs were");
+        report.note(&format!("{runs} killed: `chorus runs` lists them"));
     }
 }
 
@@ -210,7 +212,8 @@ fn kept_states(project: &Project, report: &mut Report) {
         Err(failure) => return report.failure("states", &failure, "correct where they are kept"),
     };
     if states.are_of_meltano() {
-        report.good(&format!("{} states are in {}", ids.len(), states.name()));
+        let count = counted(ids.len(), "state is", "states are");
+        report.good(&format!("{count} in {}", states.name()));
     }
     for id in ids {
         if let Err(failure) = states.state(&id) {

@@ -28,7 +28,7 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
         StateCommand::Edit { id } => state_edit::edit(project, &store, &id),
         StateCommand::Export => state_edit::export(&store),
         StateCommand::Import { file } => state_edit::import(project, &store, file.as_deref()),
-        StateCommand::Set { id, given } => {
+        StateCommand::Set { id, given, .. } => {
             let state = read(&given)?;
             let _held = hold(project, &store, &id)?;
             store.set_state(&id, &state)

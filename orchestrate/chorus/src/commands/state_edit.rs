@@ -7,6 +7,7 @@ use std::process::Command;
 
 use disk::Lock;
 use project::Project;
+use project::names::counted;
 use runner::state_stores::States;
 use serde_json::{Map, Value, json};
 use singer::output::print;
@@ -102,7 +103,7 @@ pub(super) fn import(project: &Project, store: &States, from: Option<&Path>) -> 
     for (id, state) in &states {
         store.set_state(id, state)?;
     }
-    print(&format!("{} states were imported\n", states.len()))
+    print(&format!("{} imported\n", counted(states.len(), "state was", "states were")))
 }
 
 /// Removes all states, once a person or a flag has said so.
@@ -115,7 +116,7 @@ pub(super) fn clear_all(project: &Project, store: &States, by_force: bool) -> Re
     for id in &ids {
         store.clear_state(id)?;
     }
-    print(&format!("{} states were removed\n", ids.len()))
+    print(&format!("{} removed\n", counted(ids.len(), "state was", "states were")))
 }
 
 /// Takes all states before the first one changes: none is changed where one is in use.
@@ -134,7 +135,8 @@ fn is_wanted(count: usize) -> Result<bool> {
         .with("states", count)
         .hint("chorus state clear --all --force"));
     }
-    tracing::warn!("{count} states will be removed. Write `yes` to go on:");
+    let states = counted(count, "state", "states");
+    tracing::warn!("{states} will be removed. Write `yes` to go on:");
     let mut answer = String::new();
     input.read_line(&mut answer).map_err(|cause| {
         Error::new(ErrorKind::Io, "cannot read standard input").caused_by(cause)

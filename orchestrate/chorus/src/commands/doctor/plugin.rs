@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lake::Lake;
 use project::capture::{Limits, last_words, run, run_within};
-use project::names::nearest;
+use project::names::{counted, nearest};
 use project::plugin::SettingRole;
 use project::{Plugin, Project, Role};
 use runner::lake_paths;
@@ -49,6 +49,21 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         Role::Loader => target(project, plugin, &version, report),
         _ => report.good(&format!("{name}: {version}")),
     }
+}
+
+/// Tells of programs of the same name that are not run: another version may have been meant.
+fn other_programs(project: &Project, plugin: &Plugin, report: &mut Report) {
+    let others = plugin.other_programs(project);
+    if others.is_empty() {
+        return;
+    }
+    let others: Vec<String> = others.iter().map(|path| path.display().to_string()).collect();
+    report.note(&format!(
+        "{}: {} is run, and not {}; `executable` of the plugin names another one",
+        plugin.name,
+        plugin.executable.display(),
+        others.join(", ")
+    ));
 }
 
 /// Looks at a program with commands, and runs nothing of it.
@@ -126,8 +141,9 @@ fn tap(project: &Project, plugin: &Plugin, version: &str, report: &mut Report) {
             Err(failure) => return refused(plugin, &failure, report),
         }
     }
-    let count = if chosen == all { all.to_string() } else { format!("{chosen} of {all}") };
-    report.good(&format!("{name}: {version}; {count} streams"));
+    let of = if chosen == all { String::new() } else { format!("{chosen} of ") };
+    report.good(&format!("{name}: {version}; {of}{}", counted(all, "stream", "streams")));
+    other_programs(project, plugin, report);
 }
 
 /// Has a target connect, and one of ours that loads tables plan one.
@@ -271,7 +287,8 @@ fn days(root: &Path, report: &mut Report) {
             (Some(first), Some(last)) => format!("{first} to {last}"),
             _ => "none".to_owned(),
         };
-        report.good(&format!("source {source}: {} days, {range}", days.len()));
+        let count = counted(days.len(), "day", "days");
+        report.good(&format!("source {source}: {count}, {range}"));
         if !open.is_empty() {
             report.note(&format!("source {source}: no run has finished {}", open.join(", ")));
         }
