@@ -70,6 +70,9 @@ TRUTHS = ["ok", "name", "id > 3", "price is None", "name is not None", "mail == 
           "'a' in (name or '')", "'x' in (tags or [])", "id in (1,7)", "'name' in record",
           "'zz' in record", "1 < id <= 255", "data", "big", "name != mail", "day > '2000-01-01'",
           "price == 0.1", "price > 1"]
+PARTS = ["a", "", "e", "ß", "xy"]
+SPANS = ["1", "-3", "2, -1", "0, 100", "-100, 3", "5, 2", "None, 4"]
+WIDTHS = ["", "5", "-8", "08", "+", " ", ".2", "9.3"]
 FORMATS = ["%Y-%m-%d %H:%M:%S.%f", "%j %U %W %V %G", "%a %A %b %B", "%y%m%d", "%I%p %z"]
 
 
@@ -89,6 +92,8 @@ def T(d):
         lambda d: f"str(({T(d)}).splitlines())", lambda d: f"({T(d)}).zfill({C('390')})",
         lambda d: f"'-'.join({L(d)})",
         lambda d: f"({T(d)}).split({C(['', repr('@'), repr(' '), 'None, 1'])})[{C(['0', '-1'])}]",
+        lambda d: f"'%{C(WIDTHS)}s|%{C(WIDTHS)}d|%{C(WIDTHS)}f' % (({A(d)}), ({I(d)}), ({F(d)}))",
+        lambda d: f"'%(a)s%%' % {{'a': ({A(d)})}}",
         lambda d: f"md5({T(d)})", lambda d: f"sha256({T(d)})",
         lambda d: f"({T(d)}) if {B(d)} else ({T(d)})", lambda d: f"({T(d)}) or ({T(d)})",
         lambda d: f"json.dumps({C(['name', 'id', 'ok', '[1, 2.5, None, True]', 'float(id)'])})",
@@ -106,7 +111,9 @@ def I(d):  # noqa: E743
         lambda d: f"({I(d)} {C(['+', '-', '*', '//', '%'])} {I(d)})", lambda d: f"-{I(d)}",
         lambda d: f"int({C(['price or 0', 'name', 'float(id)', 'ok or 0', 'str(id)', '-2.9'])})",
         lambda d: f"len({C([T, L])(d)})", lambda d: f"({T(d)}).count('a')",
-        lambda d: f"({T(d)}).find('a')", lambda d: f"({I(d)} if {B(d)} else {I(d)})",
+        lambda d: f"({T(d)}).find('a')",
+        lambda d: f"({T(d)}).{C(['find', 'rfind', 'count'])}({C(PARTS)!r}, {C(SPANS)})",
+        lambda d: f"({I(d)} if {B(d)} else {I(d)})",
         lambda d: f"datetime.datetime.fromisoformat(at).{C(['year', 'month', 'day', 'hour'])}",
         lambda d: "(datetime.date.fromisoformat(day) - datetime.date(2020, 1, 1)).days",
     )
@@ -132,6 +139,7 @@ def B(d):
         lambda d: f"({T(d)}).is{C(['digit', 'numeric', 'alpha', 'alnum', 'title', 'upper'])}()",
         lambda d: f"bool({A(d)})", lambda d: f"({A(d)}) in ({L(d)})",
         lambda d: f"({T(d)}).startswith({C([repr('a'), str(('a', 'A'))])})",
+        lambda d: f"({T(d)}).{C(['startswith', 'endswith'])}({C(PARTS)!r}, {C(SPANS)})",
         lambda d: f"(({A(d)}) is not None)",
     )
 
@@ -142,6 +150,7 @@ def L(d):
         lambda d: f"[{A(d)}, {A(d)}]", lambda d: f"({L(d)})[{C(['1:', '-1:', ':1', '::-1'])}]",
         lambda d: f"[{C(['x', 'str(x)', 'x == x', '[x]'])} for x in {L(d)}]",
         lambda d: f"({L(d)} + {L(d)})", lambda d: "json.loads('[1, 2.50, {\"a\": null}]')",
+        lambda d: f"[str(x) + str(y) for x in {L(0)} for y in {L(0)} if x != y]",
         lambda d: "[k for k, v in data.items()] if data else []",
     )
 

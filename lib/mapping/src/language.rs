@@ -21,6 +21,7 @@ mod moment;
 mod moment_text;
 mod number;
 mod parse;
+mod percent;
 mod show;
 mod size;
 mod slice;

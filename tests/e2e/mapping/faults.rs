@@ -44,7 +44,7 @@ fn bad_maps_are_refused_before_the_first_row() {
         (json!({ "x": "self" }), &["`self` is the value of the property"]),
         (json!({ "x": "fake.name()" }), &["Faker"]),
         (json!({ "x": "f'{name:>9}'" }), &["`}` is expected in an f-string"]),
-        (json!({ "x": "id ** 2" }), &["`**` is not supported"]),
+        (json!({ "x": "id & 2" }), &["`&` is not supported"]),
         (json!({ "x": "name = 'a'" }), &["write `==` to compare"]),
         (json!({ "x": "name is email" }), &["write `==` to compare values"]),
         (json!({ "x": 5 }), &["a value is not a text"]),

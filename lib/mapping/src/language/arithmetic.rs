@@ -27,6 +27,9 @@ pub(crate) fn decimal<'a>(number: &Decimal) -> Value<'a> {
 
 /// Computes `one operator two`.
 pub(crate) fn compute<'a>(operator: Binary, one: &Number, two: &Number) -> Valued<'a> {
+    if operator == Binary::Power {
+        return power(one, two);
+    }
     let divides = matches!(operator, Binary::Divide | Binary::FloorDivide | Binary::Modulo);
     let is_zero = match two {
         Number::Int(number) => *number == 0,
@@ -47,6 +50,42 @@ pub(crate) fn compute<'a>(operator: Binary, one: &Number, two: &Number) -> Value
             _ => decimals(operator, one, two),
         },
     }
+}
+
+/// Computes `base ** exponent`: of integers exactly, else as floats.
+fn power<'a>(base: &Number, exponent: &Number) -> Valued<'a> {
+    let too_large = || Fault::of("the result is too large");
+    if let (Some(base), Some(exponent)) = (base.big(), exponent.big())
+        && exponent.sign() != Sign::Minus
+    {
+        // 0, 1 and -1 stay small, whatever the exponent is.
+        let exponent = if base.bits() <= 1 && exponent.bits() > 2 {
+            BigInt::from(if exponent.bit(0) { 3 } else { 2 })
+        } else {
+            exponent
+        };
+        let exponent = u32::try_from(&exponent).map_err(|_| too_large())?;
+        if base.bits().saturating_mul(u64::from(exponent)) > BITS_MAX {
+            return Err(too_large());
+        }
+        return Ok(integer(base.pow(exponent)));
+    }
+    if matches!(base, Number::Decimal(_)) || matches!(exponent, Number::Decimal(_)) {
+        return Err(Fault::of("`**` takes integers and floats, and no decimal number of a row")
+            .hint("write `float(...)` around the number"));
+    }
+    let (base, exponent) = (base.float(), exponent.float());
+    if base == 0.0 && exponent < 0.0 {
+        return Err(Fault::of("0.0 cannot be raised to a negative power"));
+    }
+    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
+        return Err(Fault::of("a negative number to the power of a fraction is no real number"));
+    }
+    let found = base.powf(exponent);
+    if found.is_infinite() && base.is_finite() && exponent.is_finite() {
+        return Err(Fault::of("the result is too large for a float"));
+    }
+    Ok(Value::Float(found))
 }
 
 fn ints<'a>(operator: Binary, one: i64, two: i64) -> Valued<'a> {
@@ -70,6 +109,7 @@ fn ints<'a>(operator: Binary, one: i64, two: i64) -> Valued<'a> {
             }
             None
         }
+        Binary::Power => None,
     };
     match found {
         Some(number) => Ok(Value::Int(number)),
@@ -93,6 +133,7 @@ fn bigs<'a>(operator: Binary, one: &BigInt, two: &BigInt) -> Valued<'a> {
         Binary::FloorDivide => floored().0,
         Binary::Modulo => floored().1,
         Binary::Divide => return Ok(Value::Float(divided(one, two)?)),
+        Binary::Power => return power(&Number::Big(one.clone()), &Number::Big(two.clone())),
     }))
 }
 
@@ -124,6 +165,7 @@ fn floats(operator: Binary, one: f64, two: f64) -> f64 {
         Binary::Subtract => one - two,
         Binary::Multiply => one * two,
         Binary::Divide => one / two,
+        Binary::Power => one.powf(two),
         Binary::FloorDivide | Binary::Modulo => {
             let (whole, rest) = float_parts(one, two);
             if operator == Binary::Modulo { rest } else { whole }
@@ -159,6 +201,7 @@ fn decimals<'a>(operator: Binary, one: &Number, two: &Number) -> Valued<'a> {
         Binary::Divide => one.over(&two),
         Binary::FloorDivide => one.parts(&two).map(|(whole, _)| whole),
         Binary::Modulo => one.parts(&two).map(|(_, rest)| rest),
+        Binary::Power => None,
     });
     found.map(|number| decimal(&number)).ok_or_else(|| Fault::of("the numbers are too large"))
 }

@@ -65,6 +65,8 @@ pub(crate) struct Comprehension {
     pub(crate) names: Vec<String>,
     pub(crate) over: Node,
     pub(crate) condition: Option<Node>,
+    /// The item is another loop, whose items are those of this one.
+    pub(crate) is_outer: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,7 @@ pub(crate) enum Binary {
     Divide,
     FloorDivide,
     Modulo,
+    Power,
 }
 
 impl Binary {
@@ -86,6 +89,7 @@ impl Binary {
             Self::Divide => "/",
             Self::FloorDivide => "//",
             Self::Modulo => "%",
+            Self::Power => "**",
         }
     }
 }

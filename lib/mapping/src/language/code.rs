@@ -73,4 +73,6 @@ pub(crate) struct Loop {
     pub(crate) names: usize,
     pub(crate) over: Code,
     pub(crate) condition: Option<Code>,
+    /// The item is another loop, whose items are those of this one.
+    pub(crate) is_outer: bool,
 }

@@ -301,6 +301,10 @@ impl Compiler<'_> {
         }
         let at = of.at.end - method.len()..of.at.end;
         let Some(method) = Method::named(method) else {
+            if method == "format" {
+                return Err(Fault::new(at, "unknown method `format`")
+                    .hint("write an f-string: `f'{name}'`, or `'%s' % name`"));
+            }
             let near = nearest(method, Method::NAMES.iter().copied(), ALIKE);
             let known = near.map_or_else(
                 || format!("there are {}", Method::NAMES.join(", ")),
@@ -361,6 +365,7 @@ impl Compiler<'_> {
             names: all.names.len(),
             over,
             condition,
+            is_outer: all.is_outer,
         })))
     }
 }

@@ -15,7 +15,7 @@ use super::json::{self, Fractions};
 use super::number::Number;
 use super::size::TURNS_MAX;
 use super::value::{Dict, Value, Valued, set};
-use super::{attributes, functions, size, slice, weight};
+use super::{attributes, functions, percent, size, slice, weight};
 
 /// What an expression is computed for.
 pub(crate) struct Scene<'a> {
@@ -206,7 +206,9 @@ impl<'a> Scene<'a> {
                 Some(condition) => self.value(condition)?.is_true(),
                 None => true,
             };
-            if taken {
+            if taken && all.is_outer {
+                made.extend(self.value(&all.item)?.members()?);
+            } else if taken {
                 made.push(self.value(&all.item)?);
             }
         }
@@ -293,9 +295,7 @@ fn binary<'a>(operator: Binary, one: &Value<'a>, two: &Value<'a>) -> Valued<'a> 
         }
         (Binary::Multiply, Value::Text(_) | Value::List(_), _) => repeated(one, two),
         (Binary::Multiply, _, Value::Text(_) | Value::List(_)) => repeated(two, one),
-        (Binary::Modulo, Value::Text(_), _) => {
-            Err(Fault::of("`%` does not format texts in maps").hint("join texts with `+`"))
-        }
+        (Binary::Modulo, Value::Text(text), values) => percent::format(text, values),
         _ => match moments(operator, one, two)? {
             Some(found) => Ok(found),
             None => Err(misfit(operator, one, two)),

@@ -47,9 +47,9 @@ fn next(text: &str, at: usize) -> usize {
 /// Names what Python has and maps do not.
 fn unsupported(rest: &str) -> Option<String> {
     if rest.strip_prefix("for").is_some_and(|rest| !rest.starts_with(letter)) {
-        return Some("only one `for` is supported, inside of brackets".to_owned());
+        return Some("`for` is supported inside of brackets only".to_owned());
     }
-    let signs = ["**", "&", "|", "^", "<<", ">>", ":=", "@", "~"];
+    let signs = ["&", "|", "^", "<<", ">>", ":=", "@", "~"];
     let sign = signs.iter().find(|sign| rest.starts_with(**sign))?;
     Some(format!("`{sign}` is not supported in maps"))
 }
@@ -270,7 +270,6 @@ fn term(i: &mut Input<'_>) -> Parsed<Node> {
     chain(i, unary, |i| {
         space(i);
         match () {
-            () if i.input.starts_with("**") => None,
             () if sign(i, "*") => Some(Binary::Multiply),
             () if sign(i, "//") => Some(Binary::FloorDivide),
             () if sign(i, "/") => Some(Binary::Divide),
@@ -301,10 +300,22 @@ fn unary(i: &mut Input<'_>) -> Parsed<Node> {
     let form = match () {
         () if sign(i, "-") => Form::Negative,
         () if sign(i, "+") => Form::Positive,
-        () => return postfix(i),
+        () => return power(i),
     };
     let operand = nested(i, |i| must(i, "a value", unary))?;
     Ok(Node { at: start..operand.at.end, form: form(Box::new(operand)) })
+}
+
+/// Reads `a ** b`, which binds closer than a sign before it: `-2 ** 2` is -4.
+fn power(i: &mut Input<'_>) -> Parsed<Node> {
+    let base = postfix(i)?;
+    if !sign(i, "**") {
+        return Ok(base);
+    }
+    count(i)?;
+    let exponent = nested(i, |i| must(i, "a value", unary))?;
+    let at = joined(&base, &exponent);
+    Ok(Node { at, form: Form::Binary(Binary::Power, Box::new(base), Box::new(exponent)) })
 }
 
 fn postfix(i: &mut Input<'_>) -> Parsed<Node> {
@@ -389,7 +400,9 @@ fn comprehended(i: &mut Input<'_>, item: Node) -> Parsed<Node> {
     })?;
     let over = must(i, "a list", or)?;
     let condition = if keyword(i, "if") { Some(must(i, "a condition", or)?) } else { None };
-    let whole = Comprehension { item, names, over, condition };
+    let is_outer = ahead(i, "for");
+    let item = if is_outer { nested(i, |i| comprehended(i, item))? } else { item };
+    let whole = Comprehension { item, names, over, condition, is_outer };
     Ok(node(start, i, Form::Comprehension(Box::new(whole))))
 }
 

@@ -66,6 +66,32 @@ fn values_are_those_of_python() {
 }
 
 #[test]
+fn powers_formats_and_loops_are_those_of_python() {
+    for (expression, expected) in [
+        ("2 ** 100", "1267650600228229401496703205376"),
+        ("[-2 ** 2, (-2) ** 3, 2 ** -1, 2 ** 3 ** 2, (-1) ** 1001]", "[-4, -8, 0.5, 512, -1]"),
+        ("4 ** 0.5", "2.0"),
+        ("[x + y for x in 'ab' for y in '12']", "['a1', 'a2', 'b1', 'b2']"),
+        ("[y for x in [[1, 2], [3]] if len(x) > 1 for y in x if y > 1]", "[2]"),
+        ("['naïve'.find('v', 2), 'abca'.find('a', 1), 'abc'.find('a', 1)]", "[3, 3, -1]"),
+        ("['abc'.find('', 4), 'abc'.find('', 3), 'abcabc'.rfind('b', 0, -2)]", "[-1, 3, 1]"),
+        ("['abc'.startswith('b', 1), 'abc'.startswith(('x', 'c'), -1)]", "[True, True]"),
+        (
+            "['abc'.endswith('b', 0, 2), 'aaa'.count('a', 1), 'abc'.startswith('', 4)]",
+            "[True, 2, False]",
+        ),
+        ("'%s-%03d|%5.1f|%-4s|%%' % ('a', 7, 2.25, 'xy')", "a-007|  2.2|xy  |%"),
+        ("'%s' % 1 + '%d' % 3.99 + '%+d' % 5 + '%.2s' % 'abc'", "13+5ab"),
+        ("'%(a)s %(b)05.1f' % {'a': 'x', 'b': -1.5}", "x -01.5"),
+        ("'%05d|% d|%-05d|%.3d' % (-7, 3, 4, 5)", "-0007| 3|4    |005"),
+        ("'%s%s' % ([1], {'a': 1}) + '%s' % {'a': 1}", "[1]{'a': 1}{'a': 1}"),
+    ] {
+        let value = of_names(expression, "s").unwrap();
+        assert_eq!(str(&value).unwrap(), expected, "{expression}");
+    }
+}
+
+#[test]
 fn what_is_not_in_the_language_is_named() {
     for (expression, expected) in [
         ("", "the expression ends where a value is expected"),
@@ -87,10 +113,16 @@ fn what_is_not_in_the_language_is_named() {
         ("None < 1", "`<` cannot compare None with int"),
         ("int('x')", "`int` cannot read this text"),
         ("'a' + 1", "`+` cannot combine str and int"),
-        ("[1 for a in 'a' * 2000 for b in 'b']", "only one `for` is supported, inside of brackets"),
+        ("1 for a in 'a'", "`for` is supported inside of brackets only"),
+        ("'{}'.format(1)", "unknown method `format`"),
         ("json.loads('[' * 20000)", "the text nests more than 512 times"),
         ("json.loads('[' * 20000 + ']' * 20000)", "the text nests more than 512 times"),
-        ("(2**10)", "`**` is not supported in maps"),
+        ("2 ** 10 ** 10", "the result is too large"),
+        ("0 ** -1", "0.0 cannot be raised to a negative power"),
+        ("'%d' % 'x'", "`%d` takes a number, not str"),
+        ("'%s %s' % (1,)", "`%` has fewer values than the text has places"),
+        ("'%s' % (1, 2)", "`%` has more values than the text has places"),
+        ("'%x' % 1", "`%x` is not supported in maps"),
         ("f'{}'", "a value is expected in the braces of an f-string"),
         ("f'{1:.2f}'", "`}` is expected in an f-string; `:` and `!` are not supported"),
         ("f'}'", "a single `}` stands in an f-string: write `}}`"),

@@ -77,11 +77,16 @@ pub(crate) fn call<'a>(text: &Cow<'a, str>, method: Method, mut given: Given<'a>
 /// Calls a method that looks for a part of a text.
 fn search<'a>(text: &Cow<'a, str>, method: Method, given: &mut Given<'a>) -> Valued<'a> {
     Ok(match method {
-        Method::StartsWith => {
-            Value::Bool(matches(&given.must("prefix")?, &|part| text.starts_with(part))?)
-        }
-        Method::EndsWith => {
-            Value::Bool(matches(&given.must("suffix")?, &|part| text.ends_with(part))?)
+        Method::StartsWith | Method::EndsWith => {
+            let parts = given.must("prefix")?;
+            let window = window(text, given)?;
+            let fits = |part: &str| {
+                window.is_some_and(|(_, text)| match method {
+                    Method::StartsWith => text.starts_with(part),
+                    _ => text.ends_with(part),
+                })
+            };
+            Value::Bool(matches(&parts, &fits)?)
         }
         Method::RemovePrefix => {
             let prefix = given.text("prefix")?;
@@ -93,16 +98,45 @@ fn search<'a>(text: &Cow<'a, str>, method: Method, given: &mut Given<'a>) -> Val
         }
         Method::Count => {
             let part = given.text("sub")?;
-            Value::Int(i64::try_from(counted(text, &part)).unwrap_or(i64::MAX))
+            let count = window(text, given)?.map_or(0, |(_, text)| counted(text, &part));
+            Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
         }
-        Method::Find => place(text, text.find(&*given.text("sub")?)),
-        Method::RFind => place(text, text.rfind(&*given.text("sub")?)),
-        Method::Index => match text.find(&*given.text("sub")?) {
-            Some(at) => place(text, Some(at)),
-            None => return Err(Fault::of("`index` does not find this text")),
-        },
+        Method::Find | Method::RFind | Method::Index => {
+            let part = given.text("sub")?;
+            let found = window(text, given)?.and_then(|(start, text)| {
+                let at =
+                    if method == Method::RFind { text.rfind(&*part) } else { text.find(&*part) };
+                at.map(|at| start + at)
+            });
+            if found.is_none() && method == Method::Index {
+                return Err(Fault::of("`index` does not find this text"));
+            }
+            place(text, found)
+        }
         other => return Err(Fault::of(format!("str has no method `{}`", other.name()))),
     })
+}
+
+/// Returns the part of a text between two places, which may be given: where it starts, in bytes.
+/// `None`: nothing lies between them.
+fn window<'t>(text: &'t str, given: &mut Given<'_>) -> Result<Option<(usize, &'t str)>, Fault> {
+    let (start, end) = (given.maybe_index("start")?, given.maybe_index("end")?);
+    if start.is_none() && end.is_none() {
+        return Ok(Some((0, text)));
+    }
+    let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+    let clipped = |at: i64| if at < 0 { at.saturating_add(length).max(0) } else { at };
+    let start = clipped(start.unwrap_or_default());
+    let end = clipped(end.unwrap_or(length)).min(length);
+    if start > end {
+        return Ok(None);
+    }
+    let byte = |at: i64| {
+        let nth = text.char_indices().nth(usize::try_from(at).unwrap_or(usize::MAX));
+        nth.map_or(text.len(), |(at, _)| at)
+    };
+    let (start, end) = (byte(start), byte(end));
+    Ok(Some((start, &text[start..end])))
 }
 
 fn stripped<'a>(text: &Cow<'a, str>, method: Method, chars: Option<&str>) -> Value<'a> {

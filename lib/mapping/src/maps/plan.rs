@@ -71,7 +71,7 @@ impl Plan {
         };
         planner.apply(map)?;
         let filter = map.filter.as_deref();
-        let filter = filter.map(|text| planner.expression("__filter__", text)).transpose()?;
+        let filter = filter.map(|text| planner.filter(text)).transpose()?;
         planner.finish(filter)
     }
 }
@@ -226,6 +226,22 @@ impl Planner<'_> {
         };
         Expression::new(text.trim(), &scope)
             .map_err(|fault| fault.of_expression(text.trim()).with("property", property))
+    }
+
+    /// Reads the filter. What it cannot name may be a property that the map makes.
+    fn filter(&self, text: &str) -> Result<Expression> {
+        self.expression("__filter__", text).map_err(|failure| {
+            let reason = failure.context("reason").unwrap_or_default().to_owned();
+            let is_made = |output: &&Output| reason == format!("unknown name `{}`", output.name);
+            match self.outputs.iter().find(is_made) {
+                Some(made) => failure.hint(format!(
+                    "the filter sees the row before the map, which makes `{}`: write its \
+                     expression into the filter",
+                    made.name
+                )),
+                None => failure,
+            }
+        })
     }
 
     fn set(&mut self, name: &str, text: &str) -> Result<()> {
