@@ -185,6 +185,8 @@ pub const PARTITION: &str = "x-partition";
 /// `{schema, table}`. It says how the stream's name, `SCHEMA-TABLE`, is to be taken apart, and
 /// nothing of a stream that somebody gave another name.
 pub const TABLE: &str = "x-table";
+/// The keyword with the id of a property in its contract, which stays when its name changes.
+pub const COLUMN_ID: &str = "x-column-id";
 /// The property in which a record says that its row was deleted in the source.
 pub const DELETED_AT: &str = "_sdc_deleted_at";
 

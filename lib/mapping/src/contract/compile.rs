@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
-use singer::schema::{ABSENT_IS_NULL, DELETED_AT};
+use singer::schema::{ABSENT_IS_NULL, COLUMN_ID, DELETED_AT};
 use singer::{Column, Context as _, Error, ErrorKind, Kind, Result};
 
 use super::checks;
@@ -96,11 +96,12 @@ pub(crate) fn compile(
             compiled.columns.push(Out { name, from: Some(at), kind_before: column.kind, work });
             continue;
         }
-        let schema = if schema == column.schema {
+        let mut schema = if schema == column.schema {
             schemas.get(&column.name).cloned().unwrap_or_default()
         } else {
             schema
         };
+        identify(&mut schema, property);
         compiled.push(Out { name, from: Some(at), kind_before: column.kind, work }, schema)?;
     }
     if terms.extra == ExtraColumns::Fail && !unlisted.is_empty() {
@@ -125,6 +126,13 @@ pub(super) fn by_name(table: &Table) -> BTreeMap<&str, &Property> {
 
 fn names(columns: &[String], what: &str) -> Error {
     Error::new(ErrorKind::Config, what).with("columns", columns.join(", "))
+}
+
+/// Writes the id of a property into its schema: a table knows its column again by it.
+fn identify(schema: &mut Value, property: &Property) {
+    if let (Some(id), Some(schema)) = (&property.id, schema.as_object_mut()) {
+        schema.insert(COLUMN_ID.to_owned(), id.as_str().into());
+    }
 }
 
 /// Adds columns that the stream lacks, or refuses it.
@@ -156,7 +164,8 @@ fn missing(
     }
     for property in lacking {
         let protection = property.protection.unwrap_or(Protection::Keep);
-        let schema = protection.schema_after(&schema_of_missing(property), true);
+        let mut schema = protection.schema_after(&schema_of_missing(property), true);
+        identify(&mut schema, property);
         let kind_before = Column::new(&property.name, schema.clone()).kind;
         let out = Out { name: property.name.clone(), from: None, kind_before, work: Work::Null };
         compiled.push(out, schema)?;

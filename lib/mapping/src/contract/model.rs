@@ -53,6 +53,8 @@ pub(crate) enum Names {
 pub struct Property {
     /// The name of the column: `physicalName`, or `name`.
     pub name: String,
+    /// Its `id`, which stays when it gets another name.
+    pub id: Option<String>,
     /// Its type; without one, that of the stream.
     pub logical: Option<Logical>,
     /// `physicalType`: the type in a table, which nothing is held to here.

@@ -103,6 +103,7 @@ fn read_named(
         node.get("classification").map(|node| node.text("classification")).transpose()?;
     Ok(Property {
         name: name.to_owned(),
+        id: node.get("id").map(|node| node.text("id")).transpose()?,
         logical,
         physical: node.get("physicalType").map(|node| node.text("physicalType")).transpose()?,
         options,
