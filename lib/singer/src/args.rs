@@ -10,6 +10,7 @@ use crate::about::About;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{self, Kind};
 use crate::help::{self, Example};
+use crate::tables::{self, Aim};
 
 /// Which flags there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub enum Action {
     Test(TestDepth),
     /// Tell what a run would do.
     Plan(PlanFormat),
+    /// Tell what would be done to the tables.
+    PlanTables(Aim),
+    /// Do it.
+    ApplyTables,
     /// Describe the connector.
     About(AboutFormat),
     /// Write completions or the man page.
@@ -111,6 +116,12 @@ pub struct Args {
     pub deny_warnings: Vec<String>,
     /// `--to`: where `--generate` writes.
     pub to: Option<PathBuf>,
+    /// `--pipeline`
+    pub pipeline: Option<String>,
+    /// `--schema-apply`
+    pub schema_apply: Option<PathBuf>,
+    /// `--allow-drop`
+    pub allow_drop: bool,
 }
 
 /// Reads the command line; `Err(Ok(text))` is help or version to print.
@@ -137,6 +148,11 @@ pub fn read(
         })
     } else if has(&matches, "discover") {
         Action::Discover
+    } else if let Some(aim) = word(&matches, "schema-plan") {
+        Action::PlanTables(Aim::of_word(&aim).unwrap_or_default())
+    } else if matches.try_contains_id("schema-apply").is_ok() && matches.contains_id("schema-apply")
+    {
+        Action::ApplyTables
     } else {
         match (word(&matches, "plan").as_deref(), word(&matches, "test").as_deref()) {
             (Some("json"), _) => Action::Plan(PlanFormat::Json),
@@ -146,14 +162,27 @@ pub fn read(
             (None, None) => Action::Run,
         }
     };
+    let (pipeline, allow_drop) = (word(&matches, "pipeline"), has(&matches, "allow-drop"));
     let mut path = |name: &str| matches.try_remove_one::<PathBuf>(name).ok().flatten();
     let (catalog, state, input) = (path("catalog"), path("state"), path("input"));
-    let to = path("to");
+    let (to, schema_apply) = (path("to"), path("schema-apply"));
     let configs = matches.remove_many("config").map(Iterator::collect).unwrap_or_default();
     let sets = matches.remove_many("set").map(Iterator::collect).unwrap_or_default();
     let deny_warnings =
         matches.remove_many("deny-warnings").map(Iterator::collect).unwrap_or_default();
-    Ok(Args { action, configs, sets, catalog, state, input, deny_warnings, to })
+    Ok(Args {
+        action,
+        configs,
+        sets,
+        catalog,
+        state,
+        input,
+        deny_warnings,
+        to,
+        pipeline,
+        schema_apply,
+        allow_drop,
+    })
 }
 
 /// Turns what clap cannot take into the error of wrong flags; `Ok` is help or version to print.
@@ -186,14 +215,15 @@ pub(crate) fn command(about: &About, role: Role, own: &[Example]) -> Command {
         .disable_version_flag(true)
         .after_help(help::examples(about.name, &[own, more]))
         .args(settings());
-    let command =
-        match role {
-            Role::Tap => command.args(of_taps()),
-            Role::Target => command
-                .args([input(), plan().help("Print what a load would do, and change nothing")]),
-            Role::Mapper => command
-                .args([input(), plan().help("Print what happens to each stream of the input")]),
-        };
+    let command = match role {
+        Role::Tap => command.args(of_taps()),
+        Role::Target => command
+            .args([input(), plan().help("Print what a load would do, and change nothing")])
+            .args(of_tables(about)),
+        Role::Mapper => {
+            command.args([input(), plan().help("Print what happens to each stream of the input")])
+        }
+    };
     help::shaped(command.args(of_every_role()).args(generate::flags()).arg(version()))
 }
 
@@ -262,6 +292,29 @@ fn of_taps() -> Vec<Arg> {
     ]
 }
 
+/// What targets with tables can.
+fn of_tables(about: &About) -> Vec<Arg> {
+    let can = about.capabilities.contains(&tables::CAPABILITY);
+    if can { flags_of_tables() } else { Vec::new() }
+}
+
+fn flags_of_tables() -> Vec<Arg> {
+    let words = Aim::WORDS.map(|(word, _)| word);
+    let plan = choice("schema-plan", "changes|additions|build|drop", words)
+        .conflicts_with("plan")
+        .help("Print as JSON how the tables would be made, changed or dropped");
+    let pipeline = Arg::new("pipeline")
+        .long("pipeline")
+        .value_name("NAME")
+        .requires("schema-plan")
+        .help("With --schema-plan: the name of the pipeline that fills the tables");
+    let apply = file("schema-apply", "Change the tables as this plan of --schema-plan says")
+        .conflicts_with_all(["plan", "schema-plan"]);
+    let drop = flag("allow-drop", "With --schema-apply: drop tables and columns, too")
+        .requires("schema-apply");
+    vec![plan, pipeline, apply, drop]
+}
+
 fn version() -> Arg {
     let arg = Arg::new("version").long("version").short('V').action(ArgAction::Version);
     arg.display_order(1001).help("Print the version")
@@ -284,7 +337,11 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 }
 
 /// Makes an argument whose value can be left out: then it is the first one.
-fn choice(name: &'static str, shown: &'static str, values: [&'static str; 2]) -> Arg {
+fn choice<const N: usize>(
+    name: &'static str,
+    shown: &'static str,
+    values: [&'static str; N],
+) -> Arg {
     Arg::new(name)
         .long(name)
         .value_name(shown)

@@ -1,5 +1,6 @@
 //! Runs a target: rows into sinks, and state out once what it covers is durable.
 
+mod of_tables;
 mod outgoing;
 mod printed;
 mod source;
@@ -73,6 +74,14 @@ fn run<T: Target, I: Inline>() -> Result<()> {
         let mut planned = T::plan(settings.get()?, &streams)?;
         plan::add_stages(&mut planned, stages.as_deref());
         return plan::print(&planned, format);
+    }
+    if matches!(args.action, Action::PlanTables(_) | Action::ApplyTables) {
+        let (incoming, _) = intake.begin(args.input.as_deref(), &of_input)?;
+        // Without any stream, tables that nothing fills any more are left.
+        let mut stages = stages;
+        let streams = plan::streams(&incoming, true)?;
+        let streams = source::planned(stages.as_deref_mut(), streams)?;
+        return of_tables::answer::<T>(settings.get()?, &streams, &args);
     }
     warning::check()?;
     let target = T::open(settings.get()?)?;

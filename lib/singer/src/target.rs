@@ -14,6 +14,7 @@ use crate::help::Example;
 use crate::plan::Planned;
 use crate::rejects::Rejects;
 use crate::settings::OtherSetting;
+use crate::tables::{self, TablesAsked, TablesOrder};
 
 /// The member of a bookmark that names the place with the rows before it: see [`Target::place`].
 pub const FILLED_SINCE: &str = "filled_since";
@@ -45,6 +46,30 @@ pub trait Target: Sized {
 
     /// Returns what a load of these streams would do, and changes nothing.
     fn plan(settings: Self::Settings, streams: &[Arc<Stream>]) -> Result<Vec<Planned>>;
+
+    /// Returns what would be done to the tables of these streams, as JSON, and changes nothing.
+    ///
+    /// # Errors
+    /// What a load of these streams would fail by, too.
+    fn plan_tables(
+        _settings: Self::Settings,
+        _streams: &[Arc<Stream>],
+        _asked: &TablesAsked,
+    ) -> Result<Value> {
+        Err(tables::unable())
+    }
+
+    /// Does what a plan of [`Target::plan_tables`] says, and returns it.
+    ///
+    /// # Errors
+    /// The tables are not as they were, or the plan cannot be applied. Nothing is changed, then.
+    fn apply_tables(
+        _settings: Self::Settings,
+        _streams: &[Arc<Stream>],
+        _order: &TablesOrder,
+    ) -> Result<Value> {
+        Err(tables::unable())
+    }
 
     /// Makes durable what completed sinks have left for it ([`Durability::Together`]): at the
     /// latest a second behind the first of them, and before the end.

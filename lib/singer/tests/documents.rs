@@ -189,6 +189,9 @@ fn any_settings_are_read_or_refused_without_showing_a_value() {
         input: None,
         deny_warnings: Vec::new(),
         to: None,
+        pipeline: None,
+        schema_apply: None,
+        allow_drop: false,
     };
     holds("settings", 1000, texts(document), |text| {
         std::fs::write(&path, &text).unwrap();

@@ -87,6 +87,16 @@ impl Existing {
         Ok(Some(existing))
     }
 
+    /// Gives columns other names, as they are to have.
+    pub fn rename(&mut self, renames: &[[String; 2]]) {
+        let keys = self.unique.iter_mut().flatten().chain(&mut self.partitioned_by);
+        for name in self.columns.iter_mut().map(|column| &mut column.name).chain(keys) {
+            if let Some([_, new]) = renames.iter().find(|[old, _]| old == name) {
+                name.clone_from(new);
+            }
+        }
+    }
+
     fn read_keys(&mut self, client: &mut Client, oid: Option<&str>) -> Result<()> {
         let keys = client.query(
             "SELECT i.indexrelid, i.indisprimary, a.attname, i.indimmediate

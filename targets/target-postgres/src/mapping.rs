@@ -93,6 +93,7 @@ impl Mapping {
                 readers: settings.readers_of(stream),
                 indices: settings.indices_of(stream),
                 stream: stream.name.clone(),
+                renames: None,
             },
             partition,
             width: 0,
@@ -209,6 +210,11 @@ impl Mapping {
             return failure;
         }
         failure.with("into", &self.shape.name)
+    }
+
+    /// Returns the columns of the table that get nothing, for another one has their values.
+    pub fn emptied_columns(&self) -> impl Iterator<Item = &str> {
+        self.splits.iter().map(|split| split.column.as_str())
     }
 
     /// Tells whether a row has anything to write.

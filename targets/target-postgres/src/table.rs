@@ -6,8 +6,9 @@ use singer::{Column, Context, Error, ErrorKind, Result};
 
 use crate::existing::{Existing, ExistingColumn};
 use crate::guards::Guards;
-use crate::names::{DATESTAMP, METADATA, SOURCE, TableName};
-use crate::settings::{LoadMethod, OnTypeChange, Settings};
+use crate::misfit::{Misfit, Misfits};
+use crate::names::{DATESTAMP, SOURCE, TableName};
+use crate::settings::{LoadMethod, OnTypeChange};
 use crate::types::{self, Change, SqlType};
 use crate::{grants, held, locks, remark, retype, type_change};
 
@@ -71,6 +72,8 @@ pub struct TableChange {
     pub others: Vec<(String, Option<String>)>,
     /// Whether there may be something that `promises` warns of, so that it is to be asked.
     pub asks_promises: bool,
+    /// What a load would refuse, of a shape with `misfits`.
+    pub misfits: Misfits,
 }
 
 impl TableChange {
@@ -121,6 +124,9 @@ pub struct Shape {
     pub indices: Vec<Vec<String>>,
     /// The stream, for messages.
     pub stream: String,
+    /// For a plan of the table itself: the new names of columns that are there. What a load would
+    /// refuse is then written down, and not refused.
+    pub renames: Option<Vec<[String; 2]>>,
 }
 
 /// Returns what spellings of a name have in common that differ in case, spaces and `_-.` alone.
@@ -135,7 +141,7 @@ impl Shape {
         let mut change = TableChange::default();
         let existing = Existing::read(client, &self.name)?;
         let table = self.name.sql()?;
-        let Some(existing) = existing else {
+        let Some(mut existing) = existing else {
             self.create(&table, &mut change)?;
             let granted = grants::statements(client, &self.name, &self.readers);
             change.statements.extend(granted.with("stream", &self.stream)?);
@@ -157,11 +163,15 @@ impl Shape {
                     .hint("a view or foreign table has this name: choose another schema"));
             }
         }
+        let plans = self.renames.is_some();
         let mut actions = Actions::default();
+        existing.rename(self.renames.as_deref().unwrap_or_default());
         for wanted in &self.columns {
             self.place(wanted, &existing, &mut actions, &mut change)?;
         }
-        if !actions.retyped.is_empty() {
+        if plans {
+            change.misfits.retyped.clone_from(&actions.retyped);
+        } else if !actions.retyped.is_empty() {
             let free = held::check(client, &self.name, &actions.retyped);
             free.with("stream", &self.stream).with("table", &self.name)?;
         }
@@ -172,6 +182,9 @@ impl Shape {
                 change.alike.extend(added.map(|name| [name.clone(), column.name.clone()]));
             }
             if !written && !column.generated && !column.identity {
+                if column.default.is_none() {
+                    change.misfits.unwanted.push(column.name.clone());
+                }
                 change.others.push((quote_ident(&column.name)?, column.default.clone()));
             }
         }
@@ -184,7 +197,10 @@ impl Shape {
         let changes = !change.statements.is_empty();
         let checked = existing.relatives.check(self.method, self.removes, changes);
         checked.with("stream", &self.stream).with("table", &self.name)?;
-        self.check_keys(&existing, &table, &mut change)?;
+        match self.check_keys(&existing, &table, &mut change) {
+            Err(misfit) if plans => change.misfits.key = Some(misfit),
+            checked => checked?,
+        }
         Ok(change)
     }
 
@@ -261,6 +277,11 @@ impl Shape {
                 actions.parts.push(retype::action(&name, &found.sql_type.sql(), &wide.sql()));
                 actions.retyped.push(wanted.name.clone());
                 wide
+            }
+            Change::Refuse if self.renames.is_some() => {
+                let (from, to) = (found.sql_type.sql(), wanted.sql_type.sql());
+                change.misfits.types.push(Misfit { column: wanted.name.clone(), from, to });
+                wanted.sql_type.clone()
             }
             Change::Refuse => return Err(self.type_refusal(wanted, found, fixed)),
         };
@@ -470,21 +491,4 @@ fn partition_index(table: &str) -> String {
 pub fn quoted(names: &[String]) -> Result<String> {
     let names: Result<Vec<String>> = names.iter().map(|name| quote_ident(name)).collect();
     Ok(names?.join(", "))
-}
-
-/// Returns the columns that we fill, for a partition and for metadata.
-pub fn own_columns(partitioned: bool, settings: &Settings) -> Vec<Wanted> {
-    let partition = [(SOURCE, "text"), (DATESTAMP, "date")];
-    let partition = partition.into_iter().filter(|_| partitioned);
-    partition
-        .chain(METADATA.into_iter().filter(|(name, _)| settings.adds(name)))
-        .map(|(name, sql)| Wanted {
-            name: name.to_owned(),
-            sql_type: SqlType::plain(sql),
-            source: None,
-            came: None,
-            unknown: None,
-            instead_of: None,
-        })
-        .collect()
 }

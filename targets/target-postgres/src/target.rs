@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pg::failure::sqlstate;
+use serde_json::Value;
 use singer::target::Unchanged;
 use singer::{
-    About, Context, Error, ErrorKind, Example, OtherSetting, Planned, Result, Stream, Target,
+    About, Context, Error, ErrorKind, Example, OtherSetting, Planned, Result, Stream, TablesAsked,
+    TablesOrder, Target,
 };
 
 use crate::forget;
 use crate::lost;
 use crate::names::TableName;
 use crate::plan;
+use crate::reshape;
 use crate::run_sql;
 use crate::session::{Role, Session};
 use crate::settings::{self, Settings};
@@ -43,6 +46,7 @@ impl Target for TargetPostgres {
             "hard-delete",
             "target-schema",
             "forget-rows",
+            "schema-plan",
         ],
     };
     const EXAMPLES: &'static [Example] = &[Example {
@@ -98,6 +102,28 @@ impl Target for TargetPostgres {
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None, rows: None });
         }
         Ok(planned)
+    }
+
+    fn plan_tables(
+        settings: Settings,
+        streams: &[Arc<Stream>],
+        asked: &TablesAsked,
+    ) -> Result<Value> {
+        let mut target = Self::open(settings)?;
+        let filled = target.fillings(streams)?;
+        let client = target.session.connection(Role::Shared).idle()?;
+        reshape::plan(client, &target.settings, &filled, asked)
+    }
+
+    fn apply_tables(
+        settings: Settings,
+        streams: &[Arc<Stream>],
+        order: &TablesOrder,
+    ) -> Result<Value> {
+        let mut target = Self::open(settings)?;
+        let filled = target.fillings(streams)?;
+        let connection = target.session.connection(Role::Shared);
+        reshape::apply(connection, &target.settings, &filled, order)
     }
 
     fn sink(&mut self, stream: &Stream) -> Result<PostgresSink> {
@@ -163,6 +189,11 @@ impl TargetPostgres {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the tables of all streams.
+    fn fillings<'a>(&mut self, streams: &'a [Arc<Stream>]) -> Result<Vec<reshape::Filling<'a>>> {
+        streams.iter().map(|stream| Ok((&**stream, self.table_of(stream)?))).collect()
     }
 
     /// Returns the table of a stream, which is that of no other.

@@ -11,12 +11,12 @@ use crate::fields::{Feed, Fields};
 use crate::kept;
 use crate::letter_case;
 use crate::lookup;
-use crate::names::{self, DATESTAMP, DELETED_AT, SOURCE};
-use crate::settings::{LoadMethod, OnTypeChange};
+use crate::names::{self, DATESTAMP, DELETED_AT, METADATA, SOURCE};
+use crate::settings::{LoadMethod, OnTypeChange, Settings};
 use crate::source;
 use crate::split::Splits;
 use crate::stage;
-use crate::table::{self, Wanted};
+use crate::table::Wanted;
 use crate::type_change;
 use crate::types::{Change, SqlType};
 
@@ -64,7 +64,7 @@ impl Mapping {
         }
         self.width = data.len();
         self.splits = splits.map(|known| known.besides(&data, &places)).unwrap_or_default();
-        let own = table::own_columns(partitioned, &settings);
+        let own = own_columns(partitioned, &settings);
         let own = own.into_iter().filter(|own| !data.iter().any(|other| other.name == own.name));
         let own: Vec<Wanted> = own.collect();
         self.shape.columns = data;
@@ -215,4 +215,21 @@ impl Mapping {
         });
         feed.collect()
     }
+}
+
+/// Returns the columns that we fill, for a partition and for metadata.
+fn own_columns(partitioned: bool, settings: &Settings) -> Vec<Wanted> {
+    let partition = [(SOURCE, "text"), (DATESTAMP, "date")];
+    let partition = partition.into_iter().filter(|_| partitioned);
+    partition
+        .chain(METADATA.into_iter().filter(|(name, _)| settings.adds(name)))
+        .map(|(name, sql)| Wanted {
+            name: name.to_owned(),
+            sql_type: SqlType::plain(sql),
+            source: None,
+            came: None,
+            unknown: None,
+            instead_of: None,
+        })
+        .collect()
 }
