@@ -229,6 +229,7 @@ mod runner {
     mod removed_days;
     mod replaced_rows;
     mod runs;
+    mod schema_plans;
     mod setting_roles;
     mod states;
     mod variables;

@@ -280,6 +280,11 @@ impl Plugin {
         self.says_it_can("forget-rows")
     }
 
+    /// Tells whether it is a target of ours that plans and changes its tables as a whole.
+    pub fn plans_tables(&self) -> bool {
+        self.says_it_can(singer::tables::CAPABILITY)
+    }
+
     fn says_it_can(&self, capability: &str) -> bool {
         self.description.as_ref().is_some_and(|description| description.can(capability))
     }

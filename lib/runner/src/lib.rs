@@ -56,6 +56,7 @@ pub mod state_stores;
 pub mod states;
 pub mod store;
 pub mod stored;
+pub mod tables;
 mod taken;
 pub mod warnings;
 mod work;

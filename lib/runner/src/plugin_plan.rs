@@ -60,8 +60,17 @@ pub(crate) fn of_target(project: &Project, step: &Step, schemas: &str) -> Result
     if schemas.is_empty() || !target.plans() {
         return Ok(PluginPlan::default());
     }
+    let messages = through_mappers(project, step, schemas)?;
+    ask(target, prepare::alone(project, target, None, None)?, &messages)
+}
+
+/// Sends SCHEMA messages through the mappers of a step, and returns what they make of them.
+pub(crate) fn through_mappers(project: &Project, step: &Step, schemas: &str) -> Result<String> {
     let mut messages = schemas.to_owned();
     for mapper in &step.plugins[1..step.plugins.len() - 1] {
+        if messages.is_empty() {
+            break;
+        }
         let alone = prepare::alone(project, mapper, None, None)?;
         let captured = capture::run(&alone.program, &messages)?;
         match captured.failed {
@@ -69,7 +78,7 @@ pub(crate) fn of_target(project: &Project, step: &Step, schemas: &str) -> Result
             None => messages = captured.output,
         }
     }
-    ask(target, prepare::alone(project, target, None, None)?, &messages)
+    Ok(messages)
 }
 
 fn ask(plugin: &Plugin, mut alone: Alone, input: &str) -> Result<PluginPlan> {

@@ -7,6 +7,7 @@ pub(crate) mod given;
 mod install;
 mod invoke;
 mod meltano;
+pub mod schema;
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -94,6 +94,29 @@ pub const FORGET: &[Example] = &[
     example("Count the rows", "{} forget --stream customers --key mail=ann@example.com"),
     example("Remove them", "{} forget --stream customers --key mail --apply < mail.txt"),
 ];
+/// Of `chorus schema`.
+pub const SCHEMA: &[Example] = &[
+    example("Show what the tables lack", "{} schema plan daily"),
+    example("Make the tables before the first load", "{} schema build daily"),
+];
+/// Of `chorus schema plan`.
+pub const SCHEMA_PLAN: &[Example] = &[
+    example("Write the plan to a file, and look at it", "{} schema plan daily --output plan.json"),
+    example("Plan nothing that loses data", "{} schema plan daily --no-drop"),
+];
+/// Of `chorus schema apply`.
+pub const SCHEMA_APPLY: &[Example] = &[
+    example("Change the tables", "{} schema apply plan.json"),
+    example("Drop tables and columns, too", "{} schema apply plan.json --allow-drop"),
+];
+/// Of `chorus schema build`.
+pub const SCHEMA_BUILD: &[Example] =
+    &[example("Make the tables that are missing", "{} schema build daily")];
+/// Of `chorus schema drop`.
+pub const SCHEMA_DROP: &[Example] = &[
+    example("Show what would be dropped", "{} schema drop daily"),
+    example("Drop the tables of a job", "{} schema drop daily --allow-drop"),
+];
 /// Of `chorus install`.
 pub const INSTALL: &[Example] = &[
     example("Install all plugins of the project", "{} install"),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use clap::FromArgMatches;
 use cli::contract::{ContractCommand, DataCommand};
 use cli::edits::{EditCommand, ScheduleArgs, ScheduleCommand};
+use cli::schema::SchemaCommand;
 use cli::{Cli, Command, WhatArgs};
 use commands::run::datestamp;
 use disk::Datestamp;
@@ -247,6 +248,31 @@ fn data(opener: &Opener, command: &DataCommand) -> Result<()> {
         DataCommand::Forget(args) => {
             let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().into();
             commands::forget::forget(&opener.of_day(today)?, args)
+        }
+        DataCommand::Schema { command } => schema(opener, command),
+    }
+}
+
+/// Plans, changes, makes or drops the tables of a job.
+fn schema(opener: &Opener, command: &SchemaCommand) -> Result<()> {
+    use commands::schema;
+    match command {
+        SchemaCommand::Plan(args) => {
+            let (project, day) = opener.of_run(args.of.datestamp.as_deref(), &Value::Null)?;
+            schema::plan(&project, args, day)
+        }
+        SchemaCommand::Apply { file, allow_drop } => {
+            let plan = runner::tables::read(file)?;
+            let project = opener.open_with(plan.datestamp, &Value::Null)?;
+            schema::apply(&project, &plan, *allow_drop)
+        }
+        SchemaCommand::Build(of) => {
+            let (project, day) = opener.of_run(of.datestamp.as_deref(), &Value::Null)?;
+            schema::build(&project, of, day)
+        }
+        SchemaCommand::Drop { of, allow_drop } => {
+            let (project, day) = opener.of_run(of.datestamp.as_deref(), &Value::Null)?;
+            schema::drop_all(&project, of, (day, *allow_drop))
         }
     }
 }

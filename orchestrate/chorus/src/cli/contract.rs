@@ -1,10 +1,11 @@
-//! The command lines of `chorus contract`, `pii` and `forget`.
+//! The command lines of `chorus contract`, `pii`, `forget` and `schema`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::edits::ListFormat;
+use super::schema::SchemaCommand;
 use crate::complete;
 use crate::examples::{self, below};
 
@@ -24,6 +25,13 @@ pub enum DataCommand {
     /// Remove the rows of a person from days, rejects, logs and tables
     #[command(after_help = below(examples::FORGET))]
     Forget(ForgetArgs),
+    /// Compare the tables of a job with its streams, and change, make or drop them
+    #[command(after_help = below(examples::SCHEMA))]
+    Schema {
+        /// What to do
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
 }
 
 /// What to do with contracts.

@@ -26,6 +26,7 @@ pub mod runs;
 pub mod schedule;
 pub mod schedule_entry;
 pub mod schedules;
+pub mod schema;
 pub mod select;
 mod spelling;
 pub mod state;
