@@ -97,6 +97,7 @@ mod others {
     mod run_flags;
     mod runners_agree;
     mod sales;
+    mod second_reader;
     mod states_there_and_back;
     mod taps_and_mappings;
     mod what_plugins_get;
