@@ -106,6 +106,8 @@ impl JsonSchema for ColumnSetting {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = ColumnFormat::json_schema(generator);
         schema.insert("type".to_owned(), serde_json::json!(["string", "object"]));
+        schema.insert("if".to_owned(), serde_json::json!({ "type": "string" }));
+        schema.insert("then".to_owned(), ColumnType::json_schema(generator).into());
         schema
     }
 }

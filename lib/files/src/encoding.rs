@@ -70,6 +70,7 @@ impl TextEncoding {
             input,
             decoder,
             name: self.name(),
+            lacking: self.lacking(),
             bytes: vec![0; BLOCK_BYTES],
             filled: 0,
             offset: 0,
@@ -77,6 +78,20 @@ impl TextEncoding {
             text: vec![0; BLOCK_BYTES * 3 + 16],
             unread: 0..0,
         })
+    }
+
+    /// Returns the bytes that a code page of Windows lacks: the standard makes control characters
+    /// of them, which nobody has written.
+    fn lacking(self) -> Vec<u8> {
+        let Self::Other(encoding) = self else { return Vec::new() };
+        if !encoding.name().starts_with("windows-") {
+            return Vec::new();
+        }
+        let is_control = |byte: &u8| {
+            let text = encoding.decode_without_bom_handling(std::slice::from_ref(byte)).0;
+            text.chars().any(char::is_control)
+        };
+        (0x80..=0x9f).filter(is_control).collect()
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -101,6 +116,8 @@ struct Decoding<'a> {
     input: Box<dyn Read + Send + 'a>,
     decoder: Decoder,
     name: &'static str,
+    /// Bytes that have no meaning, but are read as one.
+    lacking: Vec<u8>,
     bytes: Vec<u8>,
     filled: usize,
     /// Bytes of the input before `bytes`.
@@ -139,18 +156,28 @@ impl Decoding<'_> {
         self.unread = 0..written;
         if let DecoderResult::Malformed(bad, after) = result {
             let at = (self.offset + read as u64).saturating_sub(u64::from(bad) + u64::from(after));
-            return Err(io::Error::other(
-                Error::new(ErrorKind::Data, "cannot read the text in its encoding")
-                    .with("encoding", self.name)
-                    .with("byte", at)
-                    .hint("set `encoding` to the encoding of the file"),
-            ));
+            return Err(unreadable(self.name, at));
+        }
+        let lacks = |byte: &u8| self.lacking.contains(byte);
+        if !self.lacking.is_empty()
+            && let Some(at) = bytes[..read].iter().position(|byte| *byte >= 0x80 && lacks(byte))
+        {
+            return Err(unreadable(self.name, self.offset + at as u64));
         }
         self.offset += read as u64;
         self.bytes.copy_within(read..self.filled, 0);
         self.filled -= read;
         Ok(())
     }
+}
+
+fn unreadable(encoding: &str, at: u64) -> io::Error {
+    io::Error::other(
+        Error::new(ErrorKind::Data, "cannot read the text in its encoding")
+            .with("encoding", encoding)
+            .with("byte", at)
+            .hint("set `encoding` to the encoding of the file"),
+    )
 }
 
 impl Read for Decoding<'_> {
@@ -213,6 +240,10 @@ mod tests {
             }
         };
         check("shift_jis", b"ab\xff", "2");
+        check("cp1252", b"\x80\x81", "1");
+        check("cp1252", b"abc\x9d", "3");
+        check("windows-1255", b"a\xd9", "1");
+        check("cp874", b"\x85\x81", "1");
         check("utf-16le", b"a\0\x00\xdcb\0", "2");
         check("utf-16le", b"a\0b", "2");
         assert_eq!(TextEncoding::named("klingon").unwrap_err().kind(), ErrorKind::Config);

@@ -94,6 +94,24 @@ fn writing(setting: &ColumnSetting, values: &TextSettings) -> Result<Writing> {
     Ok(Writing { conversion, nulls: own.and_then(|own| own.null_values.clone()) })
 }
 
+/// Returns the settings of values that have no effect where columns are of these kinds, with the
+/// kinds that they are for.
+pub(crate) fn unused(text: &TextSettings, kinds: &[Kind]) -> Vec<(&'static str, &'static str)> {
+    let any = |of: &[Kind]| kinds.iter().any(|kind| of.contains(kind));
+    let numbers = any(&[Kind::Integer, Kind::Number]);
+    let settings = [
+        ("decimal", text.decimal.is_some(), numbers, "integer or number"),
+        ("thousands", text.thousands.is_some(), numbers, "integer or number"),
+        ("date_format", text.date_format.is_some(), any(&[Kind::Date]), "date"),
+        ("time_format", text.time_format.is_some(), any(&[Kind::Time]), "time"),
+        ("datetime_format", text.datetime_format.is_some(), any(&[Kind::DateTime]), "date-time"),
+        ("true_values", !text.true_values.is_empty(), any(&[Kind::Boolean]), "boolean"),
+        ("false_values", !text.false_values.is_empty(), any(&[Kind::Boolean]), "boolean"),
+    ];
+    let unused = settings.into_iter().filter(|(_, is_set, is_used, _)| *is_set && !is_used);
+    unused.map(|(name, _, _, of)| (name, of)).collect()
+}
+
 /// Refuses what has no effect on values of its type.
 fn check(own: &ColumnFormat) -> Result<()> {
     let is = |kinds: &[ColumnType]| kinds.contains(&own.kind);

@@ -284,9 +284,10 @@ impl Client {
     }
 
     fn wait(&self, request: &Request, failure: &Error, wait: Duration) {
+        let cause = failure.root_cause().map(|cause| format!(": {cause}")).unwrap_or_default();
         singer::warn!(
             "W-TRY-AGAIN",
-            "{}: {}; trying again in {:.1} s",
+            "{}: {}{cause}; trying again in {:.1} s",
             self.shown(request),
             failure.message(),
             wait.as_secs_f64()

@@ -15,6 +15,7 @@ use crate::attempt::Attempt;
 use crate::awaited;
 use crate::command::{self, CommandAttempt};
 use crate::ended::StepEnd;
+use crate::failure::Failure;
 use crate::history::{self, History, LOCK};
 use crate::hook::{self, Summary};
 use crate::host::Host;
@@ -357,10 +358,12 @@ impl<'a> Run<'a> {
                 .is_some_and(|failure| failure.kind() == ErrorKind::Temporary && may_repeat);
             match waits.next().filter(|_| again) {
                 Some(wait) => {
+                    let told = end.failure.as_ref().map(|failure| Failure::of(failure, &[]).line());
                     self.project.warnings().warn(warning!(
                         "W-TRY-AGAIN",
-                        "trying {} again in {} s",
+                        "{}: {}; trying again in {} s",
                         end.name,
+                        told.unwrap_or_default(),
                         wait.as_secs().max(1)
                     ));
                     self.pause(wait);

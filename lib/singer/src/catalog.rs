@@ -103,6 +103,13 @@ impl Stream {
         }
     }
 
+    /// Tells whether the catalog has a column, selected or not.
+    pub fn knows(&self, column: &str) -> bool {
+        let breadcrumb = ["properties".to_owned(), column.to_owned()];
+        self.columns.iter().any(|known| known.name == column)
+            || self.metadata.contains_key(&breadcrumb[..])
+    }
+
     /// Returns what a mapper makes of it: another name, schema or keys, and the same of all else.
     #[must_use]
     pub fn mapped(&self, name: &str, schema: Map<String, Value>, keys: Vec<String>) -> Self {

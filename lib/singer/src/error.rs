@@ -171,6 +171,13 @@ impl Error {
         self.0.source.as_ref().map(ToString::to_string)
     }
 
+    /// Returns the text of the first of all causes.
+    pub fn root_cause(&self) -> Option<String> {
+        let source: &(dyn std::error::Error + 'static) = self.0.source.as_deref()?;
+        let causes = std::iter::successors(Some(source), |cause| cause.source());
+        causes.last().map(ToString::to_string)
+    }
+
     /// Tells whether a hint is set.
     pub fn has_hint(&self) -> bool {
         self.0.hint.is_some()

@@ -155,7 +155,7 @@ impl<'run> Rows<'run> {
             return Err(Error::new(ErrorKind::Data, "a value does not fit the type of its column")
                 .with("stream", &self.open.id)
                 .with("column", name)
-                .with("type", format!("{kind:?}").to_lowercase()));
+                .with("type", kind.word()));
         }
         self.verbatim(text);
         Ok(())
@@ -171,7 +171,7 @@ impl<'run> Rows<'run> {
             Error::new(ErrorKind::Data, "a value does not fit the type of its column")
                 .with("stream", &self.open.id)
                 .with("column", name)
-                .with("type", format!("{:?}", conversion.kind()).to_lowercase())
+                .with("type", conversion.kind().word())
                 .with("reason", unfit.0)
         })
     }

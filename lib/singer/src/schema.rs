@@ -44,6 +44,20 @@ impl Kind {
             }
         }
     }
+
+    /// Returns the word for it in settings and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::String => "string",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::DateTime => "date-time",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// A set of JSON types.

@@ -148,6 +148,12 @@ impl Paging {
         }
     }
 
+    /// Tells whether the answer has something at the place of the total that is no number.
+    pub fn has_odd_total(&self, envelope: &Value) -> bool {
+        let found = self.total.as_ref().and_then(|path| path.query(envelope).first());
+        found.is_some_and(|found| !found.is_null()) && self.total(envelope).is_none()
+    }
+
     /// Returns how many records the answer says there are.
     pub fn total(&self, envelope: &Value) -> Option<u64> {
         let number = |found: &Value| found.as_u64().or_else(|| found.as_str()?.parse().ok());

@@ -137,6 +137,8 @@ pub struct Warned {
     pub names: AtomicBool,
     /// Pages have fewer records than asked for.
     pub size: AtomicBool,
+    /// The place of the total has no number.
+    pub total: AtomicBool,
     /// An answer tells of a failure beside its records.
     pub failure: AtomicBool,
 }

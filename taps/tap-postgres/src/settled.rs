@@ -5,9 +5,10 @@
 //!
 //! Keys of a sequence: the highest key is read, then the writers of the table are noted, and only
 //! when these have ended is the snapshot of the run taken. A row at or before that key was written
-//! by one of them or earlier, so the snapshot has it; a later writer takes a higher key. Rows
-//! beyond the key are read too, and again by the next run. While one of those writers stays open,
-//! the bookmark stays where it was.
+//! by one of them or earlier, so the snapshot has it; a later writer takes a higher key, unless its
+//! session has kept numbers of a sequence with a cache, which is reported. Rows beyond the key are
+//! read too, and again by the next run. While one of those writers stays open, the bookmark stays
+//! where it was.
 //!
 //! Keys of time: `now()` is the start of a transaction. The bookmark stays before the start of
 //! every transaction that has written the table, and of all young ones, which may be about to.
@@ -117,8 +118,13 @@ impl Settling {
             if !key.readable || !grows || meant || behind.tables.is_empty() {
                 continue;
             }
-            if let Some(unseen) = behind.unseen.filter(|_| settings.lookback(&stream.id) == 0) {
-                warn_of_unseen(stream, &key.name, &unseen);
+            if settings.lookback(&stream.id) == 0 {
+                if let Some(unseen) = behind.unseen {
+                    warn_of_unseen(stream, &key.name, &unseen);
+                }
+                if let Some(sequence) = behind.cached.filter(|_| !is_time(types, &key)) {
+                    warn_of_cached(stream, &key.name, &sequence);
+                }
             }
             let columns = [key.name.as_str()].into_iter();
             settling.keyed.push(Keyed {
@@ -237,6 +243,17 @@ fn warn_of_unseen(stream: &Stream, key: &str, unseen: &str) {
          write them. A row may appear with a lower `{key}` than the bookmark, and no later run \
          reads it. Set `lookback_window` to the longest time that a row may be late, or read \
          FULL_TABLE",
+        stream.name
+    );
+}
+
+fn warn_of_cached(stream: &Stream, key: &str, sequence: &str) {
+    singer::warn!(
+        "W-SEQUENCE-CACHED",
+        "stream {}: the sequence {sequence} gives each session several numbers at once (CACHE), \
+         which the session uses later. A row may appear with a lower `{key}` than the bookmark, \
+         and no later run reads it. Change the sequence to CACHE 1, read FULL_TABLE, or set \
+         `lookback_window` to as many numbers as the table takes while a session is connected",
         stream.name
     );
 }

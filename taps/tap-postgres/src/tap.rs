@@ -342,7 +342,8 @@ impl TapPostgres {
     /// locked), or when a setting that the text of a column depends on was changed meanwhile. Sets
     /// the session up for the next stream.
     fn check(&mut self, select: &Select, types: &Types) -> Result<()> {
-        let found = after(&mut self.client, &select.columns, &select.name)?;
+        let with_children = !select.from.starts_with("ONLY ");
+        let found = after(&mut self.client, &select.columns, &select.name, with_children)?;
         let Some(After { replaced, changed }) = found else { return Ok(()) };
         if replaced {
             let message = "cannot read the table: it was replaced or rewritten since the run began";

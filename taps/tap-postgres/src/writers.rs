@@ -1,9 +1,10 @@
 //! The open transactions that write the tables of a run, as every user may see them.
 //!
 //! A statement that adds rows holds a `RowExclusiveLock` on its table before it takes the first key
-//! from a sequence, and keeps it to the end of its transaction, also once that is prepared. The
-//! locks are shown to everybody; when a transaction began, only to its own role and to members of
-//! `pg_read_all_stats`. A standby shows no lock of its primary, but which transactions are open.
+//! from a sequence, and keeps it to the end of its transaction, also once that is prepared. One
+//! that takes a key first holds such a lock on the sequence. The locks are shown to everybody; when
+//! a transaction began, only to its own role and to members of `pg_read_all_stats`. A standby shows
+//! no lock of its primary, but which transactions are open.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -19,8 +20,9 @@ pub const YOUNG: i64 = 10_000_000;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 /// The tables that a relation's rows lie in: its own, those of its children and partitions, and
-/// those behind a view; with each, where its rows come from if no writer of them is seen here.
-/// `$1` and `$2` are the schemas and names of the relations.
+/// those behind a view; with each, where its rows come from if no writer of them is seen here. Then
+/// the sequences that give columns of these their numbers; with each, how many of its numbers a
+/// session keeps for later. `$1` and `$2` are the schemas and names of the relations.
 const TABLES: &str = "\
 WITH RECURSIVE behind (root, relation) AS (
   SELECT wanted.number, c.oid
@@ -42,9 +44,23 @@ SELECT b.root, c.oid, CASE
        WHEN c.relkind = 'm' THEN 'a materialized view'
        WHEN c.relkind = 'f' THEN 'a foreign table'
        WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = c.oid)
-       THEN 'a table of a subscription' END
+       THEN 'a table of a subscription' END, NULL
   FROM behind b JOIN pg_catalog.pg_class c ON c.oid = b.relation
- WHERE c.relkind IN ('r', 'p', 'm', 'f')";
+ WHERE c.relkind IN ('r', 'p', 'm', 'f')
+ UNION ALL
+SELECT b.root, s.seqrelid, s.seqrelid::regclass::text, s.seqcache
+  FROM behind b
+  JOIN (
+    SELECT refobjid, objid FROM pg_catalog.pg_depend
+     WHERE classid = 'pg_catalog.pg_class'::regclass AND deptype IN ('a', 'i')
+       AND refclassid = 'pg_catalog.pg_class'::regclass
+     UNION
+    SELECT f.adrelid, d.refobjid
+      FROM pg_catalog.pg_attrdef f
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass
+       AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+  ) d (relation, sequence) ON d.relation = b.relation
+  JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.sequence";
 
 /// The locks on the tables `$1`; then a row with the time, and the age of the oldest other
 /// transaction of the database that is younger than `$2`, all in microseconds. An age that is
@@ -121,10 +137,12 @@ pub struct Open {
 /// What is behind a relation.
 #[derive(Clone, Debug, Default)]
 pub struct Behind {
-    /// The tables that its rows lie in.
+    /// The tables that its rows lie in, and the sequences of their columns.
     pub tables: BTreeSet<u32>,
     /// What its rows come by from elsewhere, in words: no lock shows here who writes them.
     pub unseen: Option<String>,
+    /// A sequence that gives sessions several numbers at once, which they use later.
+    pub cached: Option<String>,
 }
 
 /// Returns what is behind each of the relations.
@@ -138,8 +156,12 @@ pub fn behind(client: &mut Client, relations: &[(String, String)]) -> Result<Vec
             && let Some(behind) = found.get_mut(root.wrapping_sub(1))
         {
             behind.tables.insert(oid);
-            let unseen = behind.unseen.take();
-            behind.unseen = unseen.or_else(|| row.get(2).map(str::to_owned));
+            let name = row.get(2).map(str::to_owned);
+            match number::<u64>(&row, 3) {
+                Some(kept) if kept > 1 => behind.cached = behind.cached.take().or(name),
+                Some(_) => {}
+                None => behind.unseen = behind.unseen.take().or(name),
+            }
         }
     }
     Ok(found)

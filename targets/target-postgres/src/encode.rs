@@ -146,6 +146,7 @@ impl Encoder {
                 Some(limits::no_json_string)
             }
             _ if column.is_guess() && !types::fits(column, sql) => Some(limits::none_at_all),
+            Kind::Date if matches!(form, Form::Moment { .. }) => Some(limits::day),
             _ => None,
         });
         let padded = source::is_padded(column);
@@ -160,6 +161,12 @@ impl Encoder {
         let notation = Notation { json_elements: false, delimiter: sql.delimiter };
         let scale = sql.scale();
         Self { form, scale, length, sanitize, refuse, elements, notation, binary }
+    }
+
+    /// Lets nothing but moments pass: what says that a row was deleted.
+    #[must_use]
+    pub fn of_moments(self) -> Self {
+        Self { refuse: Some(limits::deletion), ..self }
     }
 
     /// Returns the type that binary fields of the column are of, where it has some.

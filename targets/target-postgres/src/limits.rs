@@ -94,14 +94,15 @@ pub fn scale(number: &[u8], kept: i32) -> Result<()> {
         .with("digits kept", kept))
 }
 
-/// Refuses words that Postgres would take for a moment (`yesterday`), a fraction it would round
-/// and an offset it would drop.
+/// Refuses words that Postgres would take for a moment (`yesterday`), dates that it would read by
+/// the order of day and month in a setting (`01/02/2026`), a fraction it would round and an offset
+/// it would drop.
 pub fn moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
-    if !cell.first().is_some_and(u8::is_ascii_digit) {
-        return match cell {
-            b"infinity" | b"-infinity" => Ok(()),
-            _ => Err(refusal("the text is not a date or time")),
-        };
+    let digits = cell.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match (digits, cell.get(digits)) {
+        (2, Some(b':')) | (4.., Some(b'-')) => {}
+        _ if matches!(cell, b"infinity" | b"-infinity") => return Ok(()),
+        _ => return Err(refusal("the text is not a date or time")),
     }
     if let Some(scale) = scale {
         fraction(cell, scale)?;
@@ -119,6 +120,18 @@ pub fn moment(cell: &[u8], zoned: bool, scale: Option<i32>) -> Result<()> {
         return Ok(());
     }
     Err(refusal("the time has an offset that its column would drop"))
+}
+
+/// Refuses text that is no moment at which a row was deleted: an empty one says that it was not.
+pub fn deletion(cell: &[u8]) -> Result<()> {
+    date(cell, Some((9, true))).map_err(|_| refusal("the text is no time of a deletion"))
+}
+
+/// Refuses text of a column of dates that has more than a date: a time would be dropped, or would
+/// be one that the schema does not speak of.
+pub fn day(cell: &[u8]) -> Result<()> {
+    let is_short = cell.len() == 10 && cell[4] == b'-' && cell[7] == b'-';
+    if is_short { Ok(()) } else { date(cell, None) }
 }
 
 /// Refuses text that is no date as it is written in full, or whose time (with so many digits of a
@@ -381,6 +394,28 @@ mod tests {
         assert!(fraction(b"PT1.1234560S", 6).is_ok());
         assert!(fraction(b"PT1.1234567S", 6).is_err());
         assert!(fraction(b"$1.005", 2).is_err());
+        for (text, expected) in [
+            ("2026-01-02T10:00:00+00:00", true),
+            ("12026-01-02", true),
+            ("0044-03-15 BC", true),
+            ("10:00:00.5", true),
+            ("01/02/2026", false),
+            ("1.2.2026 10:00", false),
+            ("20260102", false),
+            ("7", false),
+        ] {
+            assert_eq!(moment(text.as_bytes(), true, None).is_ok(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("2026-01-02", true),
+            ("2026-01-02T00:00:00", true),
+            ("0044-03-15 BC", true),
+            ("infinity", true),
+            ("2026-01-02T10:00:00+00:00", false),
+            ("2026-01-02 23:30", false),
+        ] {
+            assert_eq!(day(text.as_bytes()).is_ok(), expected, "{text}");
+        }
         assert!(moment(b"23:59:60", false, Some(6)).is_err());
     }
 }

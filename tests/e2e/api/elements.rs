@@ -134,6 +134,10 @@ fn an_answer_is_read_as_what_it_is_called_or_set_to_be() {
         ("text/html", &b"<p>sign in</p>"[..], json!({}), "not JSON"),
         ("text/csv", b"a,b\n1\n", json!({}), "another number of fields"),
         ("text/csv", b"a,a\n1,2\n", json!({}), "two have one name"),
+        ("text/csv", b"Error: quota exceeded\n", schema.clone(), "none of the columns"),
+        ("text/csv", b"error,message\n429,slow down\n", schema.clone(), "none of the columns"),
+        ("text/csv", b"id;n;x\n1;a;b\n", schema.clone(), "`delimiter`"),
+        ("text/csv", b"", schema.clone(), "the answer is empty"),
         ("application/json", &latin, json!({}), "not JSON"),
         ("application/json; charset=klingon", b"[{\"a\":\"\xe4\"}]", json!({}), "set `encoding`"),
     ] {

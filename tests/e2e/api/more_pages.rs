@@ -228,6 +228,54 @@ fn pages_that_are_counted_are_read_behind_an_empty_one() {
 }
 
 #[test]
+fn an_empty_page_that_names_the_next_one_by_its_number_is_not_the_end() {
+    // Of four pages of two the second and third are empty.
+    for (style, param) in [("page_number", "page"), ("offset", "offset")] {
+        for text in [false, true] {
+            let web = Web::start(move |asked| {
+                let asked = number(asked, param);
+                let page = if style == "offset" { asked / 2 } else { asked.saturating_sub(1) };
+                let next = if style == "offset" { (page + 1) * 2 } else { page + 2 };
+                let data = match page {
+                    0 => rows(0, 2),
+                    3 => rows(2, 3),
+                    _ => rows(0, 0),
+                };
+                let next = if text { json!(next.to_string()) } else { json!(next) };
+                let next = if page < 3 { next } else { Value::Null };
+                Reply::json(&json!({ "data": data, "next": next }))
+            });
+            let paged = json!({ "pagination_request_style": style,
+                "pagination_next_page_param": param, "next_page_token_path": "$.next" });
+            let outcome = read(&web, &paged).success();
+            assert_eq!(outcome.records("t").len(), 3, "{style} {text}: {}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_total_that_is_no_number_is_told() {
+    for (total, told) in [
+        (json!("1,000"), true),
+        (json!({ "value": 6 }), true),
+        (json!(2), false),
+        (json!("2"), false),
+        (Value::Null, false),
+    ] {
+        let answer = json!({ "data": rows(0, 2), "total": total });
+        let web = Web::start(move |asked| {
+            let is_first = number(asked, "page") == 1;
+            Reply::json(&if is_first { answer.clone() } else { json!({ "data": [] }) })
+        });
+        let paged = json!({ "pagination_request_style": "page_number",
+            "pagination_total_limit_param": "total" });
+        let outcome = read(&web, &paged).success();
+        let said = outcome.stderr.contains("`pagination_total_limit_param` has no effect");
+        assert_eq!(said, told, "{total}: {}", outcome.stderr);
+    }
+}
+
+#[test]
 fn rows_without_keys_that_move_are_told_and_kept() {
     let moved = |row: fn(u64) -> Value, moves: bool, size: u64| {
         let web = Web::start(move |asked| {

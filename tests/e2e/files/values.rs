@@ -108,8 +108,8 @@ fn a_value_in_another_form_is_refused_with_its_place() {
         ("day", "31.04.2026", "date"),
         ("day", "2026-04-30", "date"),
         ("day", "1.2.26", "date"),
-        ("at", "31.12.2026", "datetime"),
-        ("at", "31.12.2026 24:00", "datetime"),
+        ("at", "31.12.2026", "date-time"),
+        ("at", "31.12.2026 24:00", "date-time"),
         ("paid", "Ja", "boolean"),
         ("paid", "1", "boolean"),
     ] {
@@ -145,7 +145,7 @@ fn forms_that_cannot_be_are_refused_before_the_first_row() {
         (json!({ "types": { "n": { "type": "date", "decimal": "," } } }), "decimal"),
         (json!({ "types": { "n": { "type": "number", "decimals": "," } } }), "decimals"),
         (json!({ "types": { "n": { "decimal": "," } } }), "type"),
-        (json!({ "types": { "n": "numbr" } }), "numbr"),
+        (json!({ "types": { "n": "numbr" } }), "types/n\n"),
         (
             json!({ "types": { "n": "boolean" }, "true_values": ["x"], "false_values": ["x"] }),
             "true and false",
@@ -159,6 +159,12 @@ fn forms_that_cannot_be_are_refused_before_the_first_row() {
         "two_digit_century_start": 1970 });
     let outcome = read("n\n31.12.69\n01.01.70\n", &century).success();
     assert_eq!(outcome.records("t"), [json!({ "n": "2069-12-31" }), json!({ "n": "1970-01-01" })]);
+    let unused = json!({ "types": { "n": "number" }, "decimal": ",", "date_format": "DD.MM.YYYY",
+        "true_values": ["ja"] });
+    let told = read("n\n1,5\n", &unused).success().stderr;
+    for (name, is_told) in [("decimal", false), ("date_format", true), ("true_values", true)] {
+        assert_eq!(told.contains(&format!("`{name}` has no effect on")), is_told, "{told}");
+    }
     let scratch = folder();
     let path = file(scratch.path(), "a.jsonl", "{\"n\":1.5}\n");
     let outcome = tap(&path, &json!({ "decimal": "," })).go().success();

@@ -54,8 +54,10 @@ fn two_runs_at_once_add_each_row_once() {
     file(root, "data/a.csv", rows());
     config(root, LOCAL, &database, "");
     let (one, other) = (run(root).start(true), run(root).start(true));
-    let codes = [one.wait().code, other.wait().code];
-    assert!(codes.contains(&0) && codes.iter().all(|code| [0, 75].contains(code)), "{codes:?}");
+    let ends = [one.wait(), other.wait()];
+    let codes = ends.each_ref().map(|end| end.code);
+    let is_right = codes.contains(&0) && codes.iter().all(|code| [0, 75].contains(code));
+    assert!(is_right, "{codes:?}: {} {}", ends[0].stderr, ends[1].stderr);
     run(root).go().success();
     let counts = "SELECT count(*), count(DISTINCT id) FROM sales";
     assert_eq!(database.psql(counts), format!("{ROWS}|{ROWS}"));

@@ -118,6 +118,27 @@ fn a_day_keeps_the_marks_of_deleted_rows() {
 }
 
 #[test]
+fn a_mark_that_is_no_time_takes_no_row_out() {
+    let target = database("marks_of_text");
+    let properties = json!({ "id": { "type": "integer" },
+        "_sdc_deleted_at": { "type": ["string", "null"] } });
+    let load = |mark: Value| {
+        let record = json!({ "id": 1, "_sdc_deleted_at": mark });
+        let lines = Lines::default().syncing("t").schema("t", &properties, &["id"]);
+        let lines = lines.record("t", &record).done();
+        to_database(&target, &json!({ "hard_delete": true })).input(lines.0).go()
+    };
+    load(Value::Null).success();
+    for mark in ["", "false", "not a date", "0"] {
+        let said = load(json!(mark)).exits(65).stderr;
+        assert!(said.contains("no time of a deletion"), "{mark}: {said}");
+        assert_eq!(target.psql("SELECT count(*) FROM t"), "1", "{mark}");
+    }
+    load(json!("2026-01-02T10:00:00Z")).success();
+    assert_eq!(target.psql("SELECT count(*) FROM t"), "0");
+}
+
+#[test]
 fn hard_delete_takes_records_that_lack_columns() {
     let target = database("lacking_deletes");
     for on in [true, false] {

@@ -167,6 +167,50 @@ fn a_row_that_commits_late_is_read_whatever_its_key() {
 }
 
 #[test]
+fn a_transaction_that_has_only_taken_a_number_so_far_counts() {
+    let source = database("numbers_taken");
+    for kind in ["bigserial", "bigint GENERATED ALWAYS AS IDENTITY", "int DEFAULT nextval('n')"] {
+        source.psql(&format!(
+            "DROP TABLE IF EXISTS t CASCADE; DROP SEQUENCE IF EXISTS n; CREATE SEQUENCE n;
+             CREATE TABLE t (id int, k {kind}); INSERT INTO t VALUES (1);
+             CREATE VIEW v AS SELECT * FROM t"
+        ));
+        let sequence = source.psql("SELECT coalesce(pg_get_serial_sequence('t', 'k'), 'n')");
+        for read in ["t", "v"] {
+            source.psql("DELETE FROM t WHERE id > 1");
+            let late = format!("BEGIN; SELECT nextval('{sequence}')");
+            let end = format!(
+                "INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (2, currval('{sequence}')); COMMIT"
+            );
+            commits_behind(&source, (read, "k"), [&late, &end, "INSERT INTO t VALUES (3)"]);
+        }
+    }
+}
+
+#[test]
+fn numbers_that_sessions_keep_for_later_are_told() {
+    let source = database("numbers_kept");
+    source.psql(
+        "CREATE SEQUENCE s CACHE 50;
+         CREATE TABLE kept (id int, k bigint DEFAULT nextval('s'), at timestamptz);
+         CREATE TABLE fresh (id int, k bigserial);
+         CREATE VIEW over_kept AS SELECT id, k AS n FROM kept;
+         INSERT INTO kept VALUES (1, DEFAULT, '2026-01-01Z'); INSERT INTO fresh VALUES (1)",
+    );
+    for (table, key, more, told) in [
+        ("kept", "k", json!({}), true),
+        ("over_kept", "n", json!({}), true),
+        ("kept", "k", json!({ "lookback_window": 1000 }), false),
+        ("kept", "at", json!({}), false),
+        ("fresh", "k", json!({}), false),
+    ] {
+        let run = Reader::of(&source, &[(table, key)], &more).run();
+        let warned = run.stderr.contains("W-SEQUENCE-CACHED");
+        assert_eq!(warned, told, "{table} {key} {more}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn writers_of_parts_of_a_table_and_of_tables_behind_a_view_count() {
     let source = database("late_parts");
     source.psql(

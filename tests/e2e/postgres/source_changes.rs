@@ -130,6 +130,49 @@ fn a_table_altered_before_its_turn_is_read_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_part_that_is_taken_away_before_its_turn_ends_the_run() {
+    let parted = "DROP TABLE b; CREATE TABLE b (id int, n int) PARTITION BY RANGE (id);
+        CREATE TABLE b1 PARTITION OF b FOR VALUES FROM (1) TO (6);
+        CREATE TABLE b2 PARTITION OF b FOR VALUES FROM (6) TO (99);
+        CREATE TABLE bin (id int, n int) PARTITION BY RANGE (id);";
+    let inherited = "DROP TABLE b; CREATE TABLE b (id int, n int);
+        CREATE TABLE b1 () INHERITS (b); CREATE TABLE b2 () INHERITS (b);";
+    for (family, change, code) in [
+        (parted, "SELECT 1", 0),
+        (parted, "ALTER TABLE b DETACH PARTITION b2", 75),
+        (parted, "DROP TABLE b2", 75),
+        (
+            parted,
+            "ALTER TABLE b DETACH PARTITION b2;
+             ALTER TABLE bin ATTACH PARTITION b2 FOR VALUES FROM (6) TO (99)",
+            75,
+        ),
+        (parted, "CREATE TABLE b3 PARTITION OF b FOR VALUES FROM (99) TO (999)", 0),
+        (inherited, "SELECT 1", 0),
+        (inherited, "ALTER TABLE b2 NO INHERIT b", 75),
+        (inherited, "DROP TABLE b2", 75),
+    ] {
+        let source = tables("part_taken_away");
+        let rows = "SELECT n, n FROM generate_series";
+        source.psql(&format!(
+            "{family} INSERT INTO b1 {rows}(1, 5) n; INSERT INTO b2 {rows}(6, 10) n"
+        ));
+        let mut select = json!({ "tables": ["public.a", "public.b"] });
+        if family == parted {
+            select["tables"].as_array_mut().unwrap().push("public.bin".into());
+        }
+        let reading = Blocked::after(from_database(&source, &select), 10);
+        source.psql(change);
+        let (messages, outcome) = reading.end();
+        outcome.exits(code);
+        assert_eq!(ended_well(&messages), code == 0, "{change}");
+        if code == 0 {
+            assert_eq!(records(&messages, "public-b").len(), 10, "{change}");
+        }
+    }
+}
+
+#[test]
 fn files_are_read_as_discovery_saw_them_or_another_time() {
     let scratch = folder();
     let at = |name: &str| scratch.path().join(name);
@@ -229,6 +272,17 @@ fn a_text_that_means_another_value_than_the_catalog_says_is_refused() {
     for change in ["ALTER word TYPE varchar(9)", "ALTER moment TYPE timestamptz(0)"] {
         by_older_catalog(&format!("ALTER TABLE t {change}")).success();
     }
+}
+
+#[test]
+fn columns_that_the_catalog_does_not_know_are_told() {
+    let told = |change: &str| by_older_catalog(change).success().stderr;
+    let said = told("ALTER TABLE t ADD late integer, ADD \"odd, one\" text");
+    let warning = "W-COLUMN-UNKNOWN: stream public-t: left out 2 columns of its table that are not \
+                   in the catalog (late, odd, one)";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    let said = told("ALTER TABLE t ALTER word SET NOT NULL");
+    assert!(!said.contains("W-COLUMN-UNKNOWN"), "{said}");
 }
 
 #[test]

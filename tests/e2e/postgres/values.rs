@@ -283,6 +283,38 @@ fn text_in_the_place_of_a_number_adds_no_row_even_unchecked() {
 }
 
 #[test]
+fn a_date_that_has_a_time_is_refused_even_unchecked() {
+    let target = database("unchecked_dates");
+    let properties = json!({ "id": { "type": "integer" },
+        "d": { "type": "string", "format": "date" },
+        "m": { "type": "string", "format": "date-time" } });
+    let load = |method: &str, record: Value| {
+        let more = json!({ "load_method": method, "validate_records": false });
+        let lines = Lines::default().syncing("t").schema("t", &properties, &["id"]);
+        feed("target-postgres", &target.settings_with(&more), &lines.record("t", &record).done().0)
+    };
+    for existing in [
+        "",
+        "CREATE TABLE t (id bigint PRIMARY KEY, d date, m timestamptz)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, d timestamp, m timestamp)",
+    ] {
+        for method in ["upsert", "append-only", "overwrite"] {
+            target.psql(&format!("DROP TABLE IF EXISTS t; {existing}"));
+            for wrong in ["2026-01-01T23:30:00-05:00", "2026-01-01 10:00:00", "01/02/2026"] {
+                let said = load(method, json!({ "id": 1, "d": wrong })).exits(65).stderr;
+                assert!(said.contains("column: d"), "{method} {wrong}: {said}");
+            }
+            // Day or month: a setting of the session would tell.
+            let said = load(method, json!({ "id": 1, "m": "01/02/2026 10:00" })).exits(65).stderr;
+            assert!(said.contains("column: m"), "{method}: {said}");
+            load(method, json!({ "id": 1, "d": "2026-01-02", "m": "2026-01-02T10:00:00Z" }))
+                .success();
+            assert_eq!(target.psql("SELECT d::date, m::date FROM t"), "2026-01-02|2026-01-02");
+        }
+    }
+}
+
+#[test]
 fn what_json_may_hold_and_jsonb_may_not() {
     let target = database("nul_in_json");
     let schema = json!({ "id": { "type": "integer" }, "v": {} });

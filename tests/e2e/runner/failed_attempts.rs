@@ -137,7 +137,8 @@ fn a_try_that_leaves_no_rows_uncovered_is_made_again() {
         let database = database(&format!("tries_{}", case.name));
         let project = case.project(&database);
         let told = case.fail(&project, &database).success().stderr;
-        assert!(told.contains("W-TRY-AGAIN"), "{}: {told}", case.name);
+        assert!(told.contains("W-TRY-AGAIN: "), "{}: {told}", case.name);
+        assert!(told.contains(": exit 75, "), "{}: {told}", case.name);
         assert!(!told.contains("W-ROWS-AGAIN"), "{}: {told}", case.name);
         assert_eq!(rows(&database), "20 20", "{}", case.name);
     }

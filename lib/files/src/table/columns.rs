@@ -1,6 +1,6 @@
 //! The columns of a table: joined by name over all files, and where each cell comes from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use singer::schema::NO_VALUES;
@@ -173,12 +173,7 @@ pub(super) fn in_order(origins: &[Origin], columns: &[usize]) -> Vec<Origin> {
 /// Returns the columns of a file that the catalog of the stream does not know; those that it only
 /// does not select have metadata in it.
 pub(super) fn unknown(stream: &Stream, names: &[String]) -> Vec<String> {
-    let selected: BTreeSet<_> = stream.columns.iter().map(|column| column.name.as_str()).collect();
-    let is_known = |name: &str| {
-        let breadcrumb = ["properties".to_owned(), name.to_owned()];
-        selected.contains(name) || stream.metadata.contains_key(&breadcrumb[..])
-    };
-    names.iter().filter(|name| !is_known(name)).cloned().collect()
+    names.iter().filter(|name| !stream.knows(name)).cloned().collect()
 }
 
 /// Adds the columns that are not in the files.

@@ -5,13 +5,15 @@ use std::io::Read;
 
 use memchr::{memchr, memmem};
 use singer::scan::Scanner;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Kind, Result};
 
 use super::Table;
+use crate::column::ColumnSetting;
 use crate::footer::WithoutFooter;
 use crate::format::Format;
 use crate::open;
 use crate::short_text::ShortText;
+use crate::written::unused;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +97,7 @@ impl Table {
         let kept: BTreeMap<_, _> = kept.collect();
         self.check_forms(&kept, all_are_texts)?;
         self.tell_unused(&kept);
+        self.tell_untyped();
         Self::tell_copies(kept.keys());
         Ok(kept)
     }
@@ -109,6 +112,20 @@ impl Table {
             singer::warn!(
                 "W-SETTING-UNUSED",
                 "`{name}` has no effect on stream {}: all of its files are JSON",
+                self.name()
+            );
+        }
+    }
+
+    /// Tells of settings that say how the values of a type are written, where no column has it.
+    fn tell_untyped(&self) {
+        let text = &self.settings.text;
+        let kinds: Vec<Kind> = text.types.values().map(ColumnSetting::kind).collect();
+        for (name, of) in unused(text, &kinds) {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "`{name}` has no effect on {} {}: `types` says of no column that it is {of}",
+                self.settings.words.table,
                 self.name()
             );
         }

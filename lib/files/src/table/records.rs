@@ -182,7 +182,7 @@ impl Table {
             match self.row(&record, &shape, rows) {
                 Ok(()) => rows.end()?,
                 Err(failure) if failure.kind() == ErrorKind::Data => {
-                    let failure = failure.with("line", record.line());
+                    let failure = written_otherwise(failure.with("line", record.line()));
                     rows.reject(shape.place.path, &refused(&record, &shape, rows), failure)?;
                 }
                 Err(failure) => return Err(failure),
@@ -396,6 +396,22 @@ fn refused<'a>(record: &Record<'a>, shape: &Shape<'_>, rows: &Rows<'_>) -> Refus
     }
     let cell = |origin: &Origin| record.field(origin.field()?).map(|(text, _)| text.to_vec());
     Refused::Cells(origins.iter().map(cell).collect())
+}
+
+/// Says of a value that its column does not take which settings read another form.
+fn written_otherwise(failure: Error) -> Error {
+    let settings = match failure.context("type") {
+        Some("integer" | "number") => "`decimal` and `thousands`",
+        Some("date") => "`date_format`",
+        Some("time") => "`time_format`",
+        Some("date-time") => "`datetime_format`",
+        Some("boolean") => "`true_values` and `false_values`",
+        _ => return failure,
+    };
+    failure.hint(format!(
+        "if the file writes such values in another form, set {settings}; else correct the record, \
+         give the column another type in `types`, or set `max_rejects` to allow such records"
+    ))
 }
 
 fn wrong_width(record: &Record<'_>, width: usize) -> Error {

@@ -29,7 +29,9 @@ impl Dialect {
         };
         // Without an early exit, so that it is done many bytes at a time.
         let special = text.iter().fold(0, |found, byte| found | u8::from(special(byte))) != 0;
-        if special || text.is_empty() || text == b"\\." {
+        // Readers take a mark of the encoding at the start of a file for none of its text.
+        let is_marked = text.starts_with("\u{feff}".as_bytes());
+        if special || text.is_empty() || text == b"\\." || is_marked {
             quoted(text, out);
         } else {
             out.extend_from_slice(text);
@@ -126,6 +128,7 @@ mod tests {
         check("a\rb", "\"a\rb\"");
         check("\\.", "\"\\.\"");
         check("\\.x", "\\.x");
+        check("\u{feff}id", "\"\u{feff}id\"");
         check("\\N", "\\N");
         check("=1+1", "=1+1");
         check("ä;\t'", "ä;\t'");

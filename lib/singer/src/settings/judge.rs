@@ -1,9 +1,12 @@
 //! What is wrong with the value of a setting.
 
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use super::{accepts, members};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::near::{ALIKE, nearest};
 
 /// Refuses a value that its schema does not let pass; the failure names the setting and what may
 /// stand there, and not the value.
@@ -21,18 +24,34 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
         .or_kind(ErrorKind::Internal, "cannot use the schema of the settings")?;
     validator.validate(value).map_err(|fault| {
         let place = fault.instance_path().to_string();
-        let wanted = Some(wanted(property)).filter(|_| place.is_empty());
+        let words = words_of(&fault);
+        let wanted = match &words {
+            Some(words) => Some(one_of(words)),
+            None => wanted(property).filter(|_| place.is_empty()),
+        };
+        let given = value.pointer(&place).and_then(Value::as_str).unwrap_or_default();
+        let near = nearest(given, words.into_iter().flatten(), ALIKE);
         let lacks_brackets = place.is_empty() && value.is_string() && accepts(property, "array");
-        let hint = if lacks_brackets {
-            "write a list, also of one: `[\"...\"]`"
-        } else {
-            "--about lists the settings and their types"
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if lacks_brackets => "write a list, also of one: `[\"...\"]`".to_owned(),
+            None => "--about lists the settings and their types".to_owned(),
         };
         Error::new(ErrorKind::Config, "a setting is wrong")
             .with("setting", format!("{name}{place}"))
-            .with("reason", wanted.flatten().unwrap_or_else(|| fault.masked().to_string()))
+            .with("reason", wanted.unwrap_or_else(|| fault.masked().to_string()))
             .hint(hint)
     })
+}
+
+/// Returns the words that may stand where something else does.
+fn words_of<'a>(fault: &'a ValidationError<'_>) -> Option<Vec<&'a str>> {
+    let ValidationErrorKind::Enum { options } = fault.kind() else { return None };
+    options.as_array()?.iter().map(Value::as_str).collect()
+}
+
+fn one_of(words: &[&str]) -> String {
+    format!("it must be one of `{}`", words.join("`, `"))
 }
 
 /// Says what a setting may be: one of some words, or of a type.
@@ -40,7 +59,7 @@ fn wanted(property: &Value) -> Option<String> {
     let mut words = Vec::new();
     choices(property, &mut words);
     if !words.is_empty() {
-        return Some(format!("it must be one of `{}`", words.join("`, `")));
+        return Some(one_of(&words));
     }
     let types = ["string", "integer", "number", "boolean", "array", "object"];
     let types: Vec<&str> = types.into_iter().filter(|word| accepts(property, word)).collect();

@@ -362,7 +362,7 @@ impl Pager {
     }
 
     /// Tells whether there may be more pages behind one without records: where it says so itself,
-    /// or the answers count more pages.
+    /// names the next one by its number, or the answers count more pages.
     ///
     /// Fails with `Data` where that goes on and on.
     fn more_behind_none(&mut self, paging: &Paging, found: Option<&Value>) -> Result<bool> {
@@ -371,16 +371,23 @@ impl Pager {
             Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
             _ => false,
         };
-        // By offset nothing else would be asked for.
+        let named = found.and_then(|found| found.as_u64().or_else(|| found.as_str()?.parse().ok()));
+        // By offset nothing else would be asked for, unless the answer says where to go on.
         if paging.style != Style::PageNumber {
-            return Ok(false);
+            let Some(offset) = named.filter(|offset| *offset > self.number) else {
+                return Ok(false);
+            };
+            self.number = offset;
+            self.empty += 1;
+            return Ok(self.empty <= EMPTY_PAGES_COUNTED);
         }
         self.empty += 1;
         if !is_yes {
             // Numbers of pages begin at 0 or 1.
             let behind = self.said.pages.map(|pages| pages + u64::from(paging.first > 0));
             let is_counted = behind.is_some_and(|behind| self.number < behind);
-            return Ok(is_counted && self.empty <= EMPTY_PAGES_COUNTED);
+            let is_named = named == Some(self.number);
+            return Ok((is_counted || is_named) && self.empty <= EMPTY_PAGES_COUNTED);
         }
         if self.empty <= EMPTY_PAGES_MAX {
             return Ok(true);

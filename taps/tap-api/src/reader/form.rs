@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, Read};
 
 use files::json::{Record, Records, RecordsPath};
-use files::{Dialect, Reader as CsvReader, TextEncoding};
+use files::{Dialect, Reader as CsvReader, Record as CsvRecord, TextEncoding};
 use http_client::Answer;
 use serde_json::{Map, Value};
 use singer::quote::string_into;
@@ -27,7 +27,8 @@ pub(super) struct Table<'a> {
     reader: CsvReader<Input<'a>>,
     /// In quotes, with their colons; and whether their type is declared as one that is no text.
     names: Vec<(Vec<u8>, bool)>,
-    /// The declared columns whose values are no texts.
+    /// The declared columns, and those of them whose values are no texts.
+    declared: BTreeSet<String>,
     plain: BTreeSet<String>,
     object: Vec<u8>,
 }
@@ -54,8 +55,9 @@ impl<'a> Source<'a> {
                 };
                 let reader = CsvReader::new(input, &dialect);
                 let plain = spec.schema.as_ref().map(columns_without_text).unwrap_or_default();
+                let declared = spec.schema.as_ref().map(declared_columns).unwrap_or_default();
                 let (names, object) = (Vec::new(), Vec::new());
-                Self::Csv(Box::new(Table { reader, names, plain, object }))
+                Self::Csv(Box::new(Table { reader, names, declared, plain, object }))
             }
         })
     }
@@ -111,10 +113,11 @@ impl Table<'_> {
     /// of a column that is declared as a number or a boolean is that where it is written as in
     /// JSON.
     fn next(&mut self) -> Result<Option<Record<'_>>> {
-        let Self { reader, names, plain, object } = self;
+        let Self { reader, names, declared, plain, object } = self;
         while names.is_empty() {
             let Some(header) = reader.record()? else { return Ok(None) };
             if !header.is_blank() {
+                check_declared(&header, declared)?;
                 *names = columns(header.fields().map(|(text, _)| text), plain)?;
             }
         }
@@ -151,6 +154,28 @@ impl Table<'_> {
         let (line, byte) = (row.line(), row.offset());
         Ok(Some(Record { text: object, key: b"", line, byte, alone: false }))
     }
+}
+
+fn declared_columns(schema: &Map<String, Value>) -> BTreeSet<String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+/// Refuses an answer that has none of the columns that its schema declares: it may be the text of
+/// a failure, and would count as no rows.
+fn check_declared(header: &CsvRecord<'_>, declared: &BTreeSet<String>) -> Result<()> {
+    let is_declared =
+        |text: &[u8]| std::str::from_utf8(text).is_ok_and(|name| declared.contains(name));
+    if declared.is_empty() || header.fields().any(|(text, _)| is_declared(text)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Data, "the answer has none of the columns that the schema declares")
+        .with("line", header.line())
+        .with("columns", header.len())
+        .hint(
+            "check `path`, `params`, `delimiter` and the names in `schema`; the answer may also be \
+             an error message",
+        ))
 }
 
 /// Returns the declared columns whose values are numbers or booleans, and no texts.
@@ -261,7 +286,11 @@ fn is_utf8(mut input: impl BufRead) -> Result<bool> {
 ///
 /// Fails with `Data` for what is none of these by its own words, or as it begins. Text that begins
 /// as JSON does is JSON, also where it is called HTML.
-pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<AnswerFormat> {
+pub(super) fn format_of(
+    answer: &mut Answer,
+    spec: &StreamSpec,
+    is_first: bool,
+) -> Result<AnswerFormat> {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
     let text = answer.excerpt();
@@ -278,7 +307,10 @@ pub(super) fn format_of(answer: &mut Answer, spec: &StreamSpec) -> Result<Answer
         _ => AnswerFormat::Json,
     };
     let format = spec.answer_format.unwrap_or(called);
-    if answer.status != 204 && answer.length == 0 && format == AnswerFormat::Json {
+    // Behind other pages an empty CSV answer is the end.
+    let names_columns = format == AnswerFormat::Csv && is_first && spec.schema.is_some();
+    let has_content = format == AnswerFormat::Json || names_columns;
+    if answer.status != 204 && answer.length == 0 && has_content {
         return Err(Error::new(ErrorKind::Data, "the answer is empty")
             .hint("check `path` and `params`: an API without records gives an empty list"));
     }

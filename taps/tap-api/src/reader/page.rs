@@ -57,7 +57,7 @@ impl<'a> Page<'a> {
 impl Reader {
     /// Gives the rows of a page to where they go; returns what to ask for next.
     pub(super) fn page(&mut self, mut page: Page<'_>, answer: &mut Answer) -> Result<Turn> {
-        let format = form::format_of(answer, page.spec)?;
+        let format = form::format_of(answer, page.spec, page.pager.pages() == 0)?;
         let before = self.counts;
         let envelope = if answer.status == 204 {
             Value::Null
@@ -93,6 +93,15 @@ impl Reader {
             more::warn_of_first(spec, facts);
         }
         more::warn_of_lists(spec, facts);
+        if spec.paging.has_odd_total(&envelope) && !spec.warned.total.swap(true, Ordering::Relaxed)
+        {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "stream {}: `pagination_total_limit_param` has no effect, because what the answer \
+                 has at this place is no number of digits alone",
+                spec.name
+            );
+        }
         let believed = pager.untrue().is_none();
         let next = pager.next(&spec.paging, facts)?;
         pager.end_page(&spec.paging, facts);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use pg::Client;
-use singer::{Error, ErrorKind, Result, Stream};
+use singer::{Error, ErrorKind, Kind, Result, Stream};
 
 use super::Mapping;
 use crate::encode::Encoder;
@@ -200,10 +200,14 @@ impl Mapping {
             let marks_deleted = wanted.name == DELETED_AT;
             let computed = self.change.generated[at];
             let collation = self.change.collations[at].as_ref();
+            let encoder = Encoder::new(column, sql, (sanitize, printed));
+            let takes_rows_out = marks_deleted && self.settings.hard_delete;
+            let is_text = takes_rows_out && column.kind == Kind::String;
+            let encoder = if is_text { encoder.of_moments() } else { encoder };
             let money_digits = Some(self.money_digits)
                 .filter(|digits| *digits != 2 && sql.storage().name == "money");
             Feed {
-                to: Some((at, Encoder::new(column, sql, (sanitize, printed)))),
+                to: Some((at, encoder)),
                 required,
                 keeps: !required && !marks_deleted && !column.absent_is_null && !computed,
                 // Of amounts whose point was moved nothing is cut.

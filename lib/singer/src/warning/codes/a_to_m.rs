@@ -50,8 +50,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-COLUMN-UNKNOWN",
-        "Files have columns that are not in the catalog, and these columns are left out. Write \
-         the catalog again with `--discover`.",
+        "Files or tables have columns that are not in the catalog, and these columns are left \
+         out. Write the catalog again with `--discover`.",
     ),
     (
         "W-COMMIT-UNSURE",

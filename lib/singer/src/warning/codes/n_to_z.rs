@@ -187,6 +187,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
          or remove it.",
     ),
     (
+        "W-SEQUENCE-CACHED",
+        "Sessions keep numbers of the sequence of a replication key for later, so rows may appear \
+         before the bookmark. Change the sequence to CACHE 1, or set `lookback_window`.",
+    ),
+    (
         "W-SERVER-NOTICE",
         "The Postgres server, or a function or trigger in it, sent a NOTICE or WARNING. The text \
          is shown once, without values. The log of the server has the whole text.",
