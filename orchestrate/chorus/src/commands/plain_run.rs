@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use disk::Datestamp;
 use disk::replace::replace_file;
 use disk::sum::Sum;
+use disk::{Datestamp, Lock};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use project::plain::{Made, Plain, PlainSource, Purpose};
@@ -221,6 +221,7 @@ impl Whole<'_> {
         let project = self.project(day)?;
         self.check(&project)
             .map_err(|failure| failure.with("path of the file", self.file.display()))?;
+        let _alone = self.lock()?;
         self.write_contract()?;
         let how = &self.args.how;
         let is_other = self.forget_gone(&project, day)?;
@@ -303,12 +304,22 @@ impl Whole<'_> {
         Some(sum.hex())
     }
 
-    fn write_contract(&self) -> Result<()> {
-        let path = self.folder.join(&self.contract);
+    /// Takes the file for this run alone: two would read into one day.
+    fn lock(&self) -> Result<Lock> {
+        let path = self.folder.join(format!(".chorus/plain/{}.lock", self.plain.name));
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder)
             .or_kind(ErrorKind::Io, "cannot make a folder")
             .map_err(|failure| failure.with("path", folder.display()))?;
+        Lock::try_take(&path)?.ok_or_else(|| {
+            Error::new(ErrorKind::Temporary, "another run of this file is not over yet")
+                .with("path", self.file.display())
+                .hint("wait until it has ended")
+        })
+    }
+
+    fn write_contract(&self) -> Result<()> {
+        let path = self.folder.join(&self.contract);
         let Some(contract) = &self.made.contract else { return Ok(()) };
         replace_file(&path, Made::yaml(contract).as_bytes(), 0o644)
     }
