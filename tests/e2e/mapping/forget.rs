@@ -1,6 +1,8 @@
 //! `chorus forget`: what lies between the value that is named and the places where it stands.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -231,4 +233,69 @@ fn a_folder_that_cannot_be_written_is_a_failure_of_its_day_alone() {
     fs::remove_file(&staging).unwrap();
     forget(&project, &["days"], "id=1", &["--apply"]).success();
     assert!(!lake::data(&project.partition("csv", "people")).contains("ann@"));
+}
+
+#[test]
+fn a_day_stays_whole_when_forgetting_is_killed() {
+    const ROWS: usize = 40_000;
+    let database = database("forget_killed");
+    let project = people(&database, &json!({}));
+    let path = project.root.join("people.jsonl");
+    let mut text = fs::read_to_string(&path).unwrap();
+    for id in 3..=ROWS {
+        let mail = format!("person{id}@example.com");
+        let message = json!({ "type": "RECORD", "stream": "people",
+            "record": { "id": id, "mail": mail } });
+        writeln!(text, "{message}").unwrap();
+    }
+    fs::write(&path, text).unwrap();
+    project.run(&["days"]).success();
+    let begun = Instant::now();
+    forget(&project, &["days"], "id=1", &[]).success();
+    let counting = begun.elapsed();
+    let rows = || lake::data(&project.partition("csv", "people")).lines().count() - 1;
+    let mut left = ROWS;
+    for (id, tenths) in [4, 7, 9, 10, 11, 12, 13, 14, 15, 17, 20, 25].into_iter().enumerate() {
+        let key = format!("id={}", id + 1);
+        let args = ["forget", "--stream", "people", "--key", &key, "days", "--apply"];
+        let mut running = project.chorus(&args).start(true);
+        std::thread::sleep(counting * tenths / 10);
+        running.kill();
+        running.wait();
+        let now = rows();
+        assert!(now == left || now + 1 == left, "{now} of {left} rows after {tenths} tenths");
+        left = now;
+        lake::check(&project.lake());
+    }
+    for id in 1..=12 {
+        forget(&project, &["days"], &format!("id={id}"), &["--apply"]).success();
+    }
+    assert_eq!(rows(), ROWS - 12);
+    lake::check(&project.lake());
+}
+
+#[test]
+fn states_that_hold_the_value_are_named_and_empty_cells_are_of_nobody() {
+    let database = database("forget_state");
+    let project = people(&database, &json!({}));
+    let path = project.root.join("people.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let row = |mail: Value| {
+        let record = json!({ "id": 9, "mail": mail });
+        json!({ "type": "RECORD", "stream": "people", "record": record }).to_string()
+    };
+    fs::write(&path, format!("{text}{}\n{}\n", row("".into()), row(Value::Null))).unwrap();
+    project.run(&["days"]).success();
+    let state = json!({ "bookmarks": { "people": {
+        "replication_key": "mail", "replication_key_value": "ann@example.com" } } });
+    let state = state.to_string();
+    project.chorus(&["state", "set", "other", &state, "--force"]).go().success();
+    let done = forget(&project, &["days"], "mail=ann@example.com", &["--apply"]).success().text();
+    assert!(done.contains("the state other holds the value"), "{done}");
+    let left = lake::data(&project.partition("csv", "people"));
+    assert_eq!(left.lines().count(), 4, "{left}");
+    forget(&project, &["days"], "mail=", &["--apply"]).exits(64);
+    project.chorus(&["state", "clear", "other", "--force"]).go().success();
+    let again = forget(&project, &["days"], "mail=ann@example.com", &[]).success().text();
+    assert!(!again.contains("the state other"), "{again}");
 }
