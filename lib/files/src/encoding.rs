@@ -243,7 +243,7 @@ mod tests {
         check("cp1252", b"\x80\x81", "1");
         check("cp1252", b"abc\x9d", "3");
         check("windows-1255", b"a\xd9", "1");
-        check("cp874", b"\x85\x81", "1");
+        check("windows-874", b"\x85\x81", "1");
         check("utf-16le", b"a\0\x00\xdcb\0", "2");
         check("utf-16le", b"a\0b", "2");
         assert_eq!(TextEncoding::named("klingon").unwrap_err().kind(), ErrorKind::Config);
