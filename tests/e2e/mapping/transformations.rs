@@ -97,3 +97,27 @@ fn what_cannot_be_transformed_is_refused() {
     odd["when"] = json!([{ "column": "mail", "equals": "a", "regex_match": "a" }]);
     refuses(odd, 78, "a condition has both");
 }
+
+#[test]
+fn a_stream_is_known_by_the_name_of_the_tap_and_an_entry_that_nothing_meets_is_told() {
+    let run = |maps: Value, name: &str| {
+        let one = json!({ "tap_stream_name": name, "field_id": "mail", "type": "HASH" });
+        let settings = json!({ "stream_maps": maps, "transformations": [one] });
+        ours("map-streams").config(&settings).input(lines().done().0).go().success()
+    };
+    let shows = |outcome: &Outcome| outcome.text().contains("ada@x.co");
+    let told = |outcome: &Outcome| outcome.stderr.contains("W-MAP-UNUSED");
+    for (maps, name, shown, warned) in [
+        (json!({ "t": { "__alias__": "people" } }), "t", false, false),
+        (json!({ "t": { "__alias__": "people" } }), "people", false, false),
+        (json!({ "t": {}, "copy": { "__source__": "t" } }), "t", false, false),
+        (json!({ "t": { "mail": null } }), "u", false, true),
+        (json!({ "t": {} }), "tt", true, true),
+        // Under another name it is another property.
+        (json!({ "t": { "__alias__": "p", "post": "mail", "mail": null } }), "t", true, true),
+    ] {
+        let outcome = run(maps.clone(), name);
+        assert_eq!(shows(&outcome), shown, "{maps} {name}: {}", outcome.text());
+        assert_eq!(told(&outcome), warned, "{maps} {name}: {}", outcome.stderr);
+    }
+}

@@ -1,5 +1,6 @@
 //! Transformations of fields, with the settings and results of `transform-field`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use regex::Regex;
@@ -102,8 +103,14 @@ fn place(text: &str, count: usize) -> usize {
 }
 
 /// The stage that transforms fields.
+///
+/// The rule: a transformation is of the streams of its name, and of those that maps have made of
+/// the tap's stream of its name. One that no stream meets, or that such a stream lacks the property
+/// for, is told: it may be meant to hide a value.
 pub struct Transformations {
     all: Vec<(Transformation, Change, Vec<Option<Regex>>)>,
+    /// The names that a stream has met.
+    used: BTreeSet<String>,
 }
 
 impl Transformations {
@@ -118,7 +125,7 @@ impl Transformations {
             failure.with("stream", &one.tap_stream_name).with("property", &one.field_id)
         };
         let all = settings.iter().map(|one| read(one).map_err(|failure| within(one, failure)));
-        Ok(Self { all: all.collect::<Result<_>>()? })
+        Ok(Self { all: all.collect::<Result<_>>()?, used: BTreeSet::new() })
     }
 }
 
@@ -156,12 +163,25 @@ struct Test {
 
 impl Stage for Transformations {
     fn routes(&mut self, stream: &Stream) -> Result<Option<Vec<Route>>> {
-        let mine = || self.all.iter().filter(|(one, ..)| one.tap_stream_name == stream.name);
-        if mine().next().is_none() {
+        let mut mine = Vec::new();
+        for (one, change, patterns) in &self.all {
+            let is_named = one.tap_stream_name == stream.name;
+            let is_made = stream.source_stream.as_ref() == Some(&one.tap_stream_name);
+            if !is_named && !is_made {
+                continue;
+            }
+            self.used.insert(one.tap_stream_name.clone());
+            if is_named || stream.column(&one.field_id).is_some() {
+                mine.push((one, change, patterns));
+            } else {
+                tell_lacking(stream, one);
+            }
+        }
+        if mine.is_empty() {
             return Ok(None);
         }
         let mut fields = Vec::new();
-        for (one, change, patterns) in mine() {
+        for (one, change, patterns) in mine {
             let field = field(stream, one, *change, patterns);
             fields.push(field.map_err(|failure| {
                 failure.with("stream", &stream.name).with("property", &one.field_id)
@@ -182,6 +202,36 @@ impl Stage for Transformations {
         });
         Ok(Some(vec![Route { stream: made, rows }]))
     }
+
+    fn unchanged(&mut self, stream: &str) {
+        self.used.insert(stream.to_owned());
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let names: BTreeSet<&String> =
+            self.all.iter().map(|(one, ..)| &one.tap_stream_name).collect();
+        for name in names.into_iter().filter(|name| !self.used.contains(*name)) {
+            singer::warn!(
+                "W-MAP-UNUSED",
+                "`transformations` has {name:?}, and no stream has this name: nothing of it was \
+                 hidden",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Tells that a stream that maps have made lacks a property: dropped, or under another name.
+fn tell_lacking(stream: &Stream, one: &Transformation) {
+    singer::warn!(
+        "W-MAP-UNUSED",
+        "stream {}: `transformations` names the property {:?} of {:?}, and this stream has none. \
+         If a map gives it another name, name that one, with `tap_stream_name: {}`",
+        stream.name,
+        one.field_id,
+        one.tap_stream_name,
+        stream.name
+    );
 }
 
 fn known(stream: &Stream, name: &str) -> Result<usize> {

@@ -245,7 +245,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-MAP-UNUSED",
-        "A stream map names a stream that did not come. Correct the name, or remove the map.",
+        "A stream map or transformation names a stream that did not come. Correct the name, or \
+         remove the entry.",
     ),
     (
         "W-MARK-IGNORED",
