@@ -24,8 +24,8 @@ pub struct Variables {
 /// it left out or shorter.
 #[derive(Clone, Debug, Default)]
 pub struct Missing {
-    /// Variables of settings that are left out: they are nothing else.
-    pub left_out: BTreeSet<String>,
+    /// Variables of settings that are left out, as they are nothing else, by the settings' names.
+    pub left_out: BTreeMap<String, BTreeSet<String>>,
     /// Variables that settings lack a part for, by the settings' names.
     pub shortened: BTreeMap<String, BTreeSet<String>>,
     /// Empty variables that stand for a whole part of a name or path, by the settings' names.
@@ -37,7 +37,7 @@ impl Missing {
     /// Returns the names of the variables that are not set.
     pub fn names(&self) -> BTreeSet<&str> {
         let shortened = self.shortened.values().flatten();
-        shortened.chain(&self.left_out).map(String::as_str).collect()
+        shortened.chain(self.left_out.values().flatten()).map(String::as_str).collect()
     }
 }
 
@@ -205,11 +205,11 @@ impl Variables {
         let mut lacking = BTreeSet::new();
         let expanded = self.expand(text, &mut lacking);
         let emptied = self.emptied(text);
+        let name = missing.at.join(".");
         if expanded.is_empty() && !lacking.is_empty() {
-            missing.left_out.append(&mut lacking);
+            missing.left_out.entry(name).or_default().append(&mut lacking);
             return Value::Null;
         }
-        let name = missing.at.join(".");
         if !emptied.is_empty() {
             missing.emptied.entry(name.clone()).or_default().extend(emptied);
         }
@@ -336,7 +336,7 @@ mod tests {
         let expected = json!({"a": ["2026-01-31", 1, null, ""], "b": null, "c": "", "d": "x",
                               "e": {"f": null}});
         assert_eq!(expanded, expected);
-        assert_eq!(missing.left_out.iter().collect::<Vec<_>>(), ["NO", "NOT"]);
+        assert_eq!(json!(missing.left_out), json!({"b": ["NO"], "e.f": ["NOT"]}));
         assert_eq!(json!(missing.shortened), json!({"a": ["NO"], "d": ["NO"]}));
     }
 
@@ -359,7 +359,7 @@ mod tests {
                 assert_eq!(found.is_empty(), expected.is_empty(), "{text} {missing:?}");
                 assert!(expected.is_empty() || names(found) == json!(expected), "{text}");
             }
-            missing.left_out.into_iter().collect::<Vec<_>>()
+            missing.left_out.into_values().flatten().collect::<Vec<_>>()
         };
         check("${ROOT}/f", json!("in//f"), [&["AREA"], &[]]);
         check("${OVER}", json!("in//over"), [&["AREA"], &[]]);

@@ -80,20 +80,15 @@ pub fn check_variables(project: &Project, plugin: &Plugin) -> Result<()> {
             ));
     }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-    if !missing.left_out.is_empty() {
-        project.warnings().warn_once(warning!(
-            "W-PROJECT-UNUSED",
-            "{}: settings that use {} are left out, because these variables are not set",
-            plugin.name,
-            list(&missing.left_out)
-        ));
-    }
-    for (of, why) in [(&missing.shortened, "no variable"), (&missing.emptied, "an empty variable")]
-    {
+    for (of, is, why) in [
+        (&missing.left_out, "is left out", "no variable"),
+        (&missing.shortened, "is shorter than in the file", "no variable"),
+        (&missing.emptied, "is shorter than in the file", "an empty variable"),
+    ] {
         for (setting, names) in of {
             project.warnings().warn_once(warning!(
                 "W-PROJECT-UNUSED",
-                "{}: `{setting}` is shorter than in the file: {why} {} is set",
+                "{}: `{setting}` {is}: {why} {} is set",
                 plugin.name,
                 list(names)
             ));

@@ -18,7 +18,7 @@ fn says(outcome: &Outcome, code: i32, words: &[&str]) {
 
 #[test]
 fn settings_that_are_wrong_say_what_they_may_be() {
-    let cases: [(&str, &str, i32, &[&str]); 6] = [
+    let cases: [(&str, &str, i32, &[&str]); 7] = [
         (
             "target-postgres",
             "load_method=replace_partition",
@@ -28,6 +28,12 @@ fn settings_that_are_wrong_say_what_they_may_be() {
         ("target-csv", "overwrite_behavior=append", 78, &["one of `replace_file`"]),
         ("tap-postgres", "port=abc", 78, &["setting: port", "of type integer"]),
         ("target-csv", "adopt=maybe", 78, &["setting: adopt", "of type boolean"]),
+        (
+            "tap-csv",
+            r#"files=[{"entity": "a", "path": null, "keys": []}]"#,
+            78,
+            &["setting: files/0/path", "of type string, and is of type null"],
+        ),
         ("target-postgres", "load_metod=overwrite", 64, &["did you mean `load_method`?"]),
         ("tap-csv", "nonsense=1", 64, &["setting: nonsense", "--about"]),
     ];

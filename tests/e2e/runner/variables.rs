@@ -190,7 +190,7 @@ fn a_setting_that_is_shorter_than_written_is_told_by_its_name() {
     let more = "  - name: tap-hole
     inherit_from: tap-csv
     env: {AREA_FOLDER: 'in/${AREA}'}
-    config: {files: [{entity: a, path: '${AREA_FOLDER}/a.csv', keys: [id]}]}
+    config: {files: [{entity: a, path: '${AREA_FOLDER}/a.csv', keys: [id], delimiter: '$MARK'}]}
 ";
     let loaders = "  - {name: target-hole, inherit_from: target-csv,
      config: {source: 'csv${TAIL}', output_path: 'out_${KIND}'}}
@@ -203,6 +203,7 @@ fn a_setting_that_is_shorter_than_written_is_told_by_its_name() {
     let told = run("", "");
     let shorter = "is shorter than in the file:";
     for part in [
+        "tap-hole: `files.delimiter` is left out: no variable MARK is set",
         &format!("tap-hole: `files.path` {shorter} no variable AREA is set"),
         &format!("target-hole: `output_path` {shorter} an empty variable KIND is set"),
     ] {

@@ -1,7 +1,7 @@
 //! What is wrong with the value of a setting.
 
-use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
 use super::{accepts, members};
@@ -39,7 +39,10 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
         };
         Error::new(ErrorKind::Config, "a setting is wrong")
             .with("setting", format!("{name}{place}"))
-            .with("reason", wanted.unwrap_or_else(|| fault.masked().to_string()))
+            .with(
+                "reason",
+                wanted.or_else(|| wrong_type(&fault)).unwrap_or_else(|| fault.masked().to_string()),
+            )
             .hint(hint)
     })
 }
@@ -48,6 +51,17 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
 fn words_of<'a>(fault: &'a ValidationError<'_>) -> Option<Vec<&'a str>> {
     let ValidationErrorKind::Enum { options } = fault.kind() else { return None };
     options.as_array()?.iter().map(Value::as_str).collect()
+}
+
+/// Says what a value must be, and what it is.
+fn wrong_type(fault: &ValidationError<'_>) -> Option<String> {
+    let ValidationErrorKind::Type { kind } = fault.kind() else { return None };
+    let wanted: Vec<&str> = match kind {
+        TypeKind::Single(one) => vec![one.as_str()],
+        TypeKind::Multiple(several) => several.iter().map(|one| one.as_str()).collect(),
+    };
+    let is = JsonType::from(fault.instance().as_ref());
+    Some(format!("it must be of type {}, and is of type {is}", wanted.join(" or ")))
 }
 
 fn one_of(words: &[&str]) -> String {

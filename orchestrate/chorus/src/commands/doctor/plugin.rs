@@ -41,7 +41,7 @@ pub fn look_at(project: &Project, plugin: &Plugin, report: &mut Report) {
         // Without them it would fail for their want alone.
         let names: Vec<&str> = plugin.missing.names().into_iter().collect();
         let names = names.join(", ");
-        return report.note(&format!("{name}: {version}; not tried, because {names} is not set"));
+        return report.note(&format!("{name}: {version}; not tried, for want of {names}"));
     }
     unknown_settings(project, plugin, report);
     match plugin.role {
@@ -76,7 +76,7 @@ fn command(plugin: &Plugin, report: &mut Report) {
     }
     let lacking = plugin.missing.names().into_iter().collect::<Vec<_>>().join(", ");
     if !lacking.is_empty() {
-        report.note(&format!("{name}: {lacking} is not set"));
+        report.note(&format!("{name}: no value for {lacking}"));
     }
     let commands: Vec<&str> = plugin.commands.keys().map(String::as_str).collect();
     let commands = if commands.is_empty() { "none".to_owned() } else { commands.join(", ") };
