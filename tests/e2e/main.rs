@@ -134,6 +134,7 @@ mod plain {
 
 /// `tap-postgres` and `target-postgres`.
 mod postgres {
+    mod attached;
     mod bare_names;
     mod bookmarks;
     mod chosen_tables;

@@ -105,6 +105,11 @@ impl Families {
         Ok(format!("(SELECT {columns} FROM {from} WHERE {filter}) own"))
     }
 
+    /// Returns the children of a table whose rows are in other streams.
+    pub fn apart(&self, table: &(String, String)) -> BTreeSet<u32> {
+        self.0.get(table).map(|members| members.apart.clone()).unwrap_or_default()
+    }
+
     /// Takes the key from a stream that has rows of children, where two rows share it: the index of
     /// a table is about its own rows.
     pub fn check_key(

@@ -125,8 +125,13 @@ pub fn last(
 }
 
 /// Returns how far before its bookmark a stream is read; warns where its key has no distances.
-pub fn lookback(stream: &Stream, key: &Attribute, types: &Types, settings: &Settings) -> u64 {
-    let lookback = settings.lookback(&stream.id);
+pub fn lookback(
+    stream: &Stream,
+    key: &Attribute,
+    since: &Bookmark,
+    (types, settings): (&Types, &Settings),
+) -> u64 {
+    let lookback = if since.is_of_state() { settings.lookback(&stream.id) } else { 0 };
     if lookback == 0 || statement::looks_back(key, types) {
         return lookback;
     }

@@ -1,6 +1,7 @@
 //! tap-postgres: tables and views of a Postgres database as Singer streams, read by COPY.
 
 mod after;
+mod attached;
 mod catalog;
 mod chosen;
 mod columns;

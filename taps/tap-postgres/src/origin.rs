@@ -58,6 +58,11 @@ impl Origin {
         Ok(Self(format!("{cluster}/{}", first(&database))))
     }
 
+    /// Tells whether a bookmark is of this relation, as far as it says so.
+    pub fn is_of(&self, since: &Bookmark, relation: u32) -> bool {
+        since.value[TABLE].as_str().is_none_or(|known| known == format!("{}/{relation}", self.0))
+    }
+
     /// Compares the bookmark with the table and its columns, and has the next one say them.
     pub fn check(
         &self,

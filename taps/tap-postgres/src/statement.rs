@@ -73,6 +73,27 @@ impl Incremental<'_> {
         let joined = conditions.join(" AND ");
         Ok(if joined.is_empty() { joined } else { format!(" WHERE {joined}") })
     }
+
+    /// Writes the condition of the keys before those of the read; nothing where there is no start.
+    pub fn before(&self, types: &Types) -> Result<Option<String>> {
+        let Some(start) = self.start else { return Ok(None) };
+        let start = literal(start, self.column, types)?;
+        let start = before(start, self.lookback, self.column, types).unwrap_or_default();
+        let (name, below) = (quote_ident(&self.column.name)?, operator("<", self.column));
+        Ok(Some(format!(" WHERE {name} {below} {start}")))
+    }
+}
+
+/// Writes the statement for the rows before those of an INCREMENTAL read, by its condition.
+pub fn copy_before(
+    from: &str,
+    columns: &[&Attribute],
+    key: &Attribute,
+    before: &str,
+) -> Result<String> {
+    let names: Vec<String> = columns.iter().map(|column| printed(column)).collect::<Result<_>>()?;
+    let (names, key) = (names.join(", "), quote_ident(&key.name)?);
+    Ok(format!("COPY (SELECT {names} FROM {from}{before} ORDER BY {key} ASC) TO STDOUT"))
 }
 
 /// Tells whether a read can begin before a bookmark of the column.

@@ -15,8 +15,9 @@ use singer::{
 
 use self::select::Select;
 use crate::after::{After, after, changed_text};
+use crate::attached::{self, Behind};
 use crate::catalog;
-use crate::columns::{self, Columns};
+use crate::columns::{self, Attribute, Columns};
 use crate::conditions;
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
@@ -26,7 +27,7 @@ use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
 use crate::table::address;
 use crate::unheld::Unheld;
-use crate::{chosen, discover, keys};
+use crate::{chosen, discover, keys, statement};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -267,6 +268,11 @@ impl TapPostgres {
                 format!("the run reads only {most} records (`max_record_count`)")
             });
         }
+        if let Some(sql) = self.attached(stream, since, &select, rows)? {
+            rows.hold_bookmark()?;
+            copy(&mut self.client, &sql, &mut select.converter, rows)?;
+            rows.release_bookmark()?;
+        }
         match &select.until {
             Until::Start => rows.hold_bookmark()?,
             Until::Time { .. } => {
@@ -293,6 +299,38 @@ impl TapPostgres {
         read.and_then(|()| self.check(&select, types))
             .and_then(|()| self.check_start(stream, since, &select, (types, rows)))
             .with("table", select.table)
+    }
+
+    /// Writes the statement for the rows before the bookmark that came with tables since it, and has
+    /// the next bookmark say which tables there are.
+    fn attached(
+        &mut self,
+        stream: &Stream,
+        since: &Bookmark,
+        select: &Select,
+        rows: &mut Rows<'_>,
+    ) -> Result<Option<String>> {
+        let Some(key) = select.key(stream) else { return Ok(None) };
+        let (schema, table) = address(stream)?;
+        let behind = if select.from.starts_with("ONLY ") {
+            Behind::default()
+        } else {
+            let apart = self.families.apart(&(schema.clone(), table.clone()));
+            Behind::of(&mut self.client, key, &apart)?
+        };
+        behind.remember(rows);
+        let before = select.before.as_ref().filter(|_| self.origin.is_of(since, key.relation));
+        let Some(before) = before else { return Ok(None) };
+        let come = behind.come(&mut self.client, stream, since, (key, before))?;
+        if come.is_empty() {
+            return Ok(None);
+        }
+        let columns: Vec<&Attribute> = select.columns.iter().collect();
+        let names = columns.iter().map(|column| column.name.as_str());
+        let mut conditions = select.conditions.clone();
+        conditions.push(attached::in_tables(&come));
+        let from = self.families.filtered((&schema, &table), names, &conditions)?;
+        statement::copy_before(&from, &columns, key, before).map(Some)
     }
 
     /// Warns where not even the row is left that the bookmark was taken from, as after a restart of

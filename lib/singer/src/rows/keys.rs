@@ -35,6 +35,13 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// Says that no row may still come before those that follow: the bookmark moves again.
+    pub fn release_bookmark(&mut self) -> Result<()> {
+        self.flush()?;
+        self.open.settled = Settled::All;
+        Ok(())
+    }
+
     /// Adds a member to the bookmarks that are made of keys: what the rows were read from.
     pub fn add_to_bookmark(&mut self, name: &str, value: Value) {
         self.open.besides.insert(name.to_owned(), value);

@@ -30,6 +30,8 @@ pub(super) struct Select {
     /// The item of FROM, and the condition on its rows.
     pub from: String,
     pub filter: String,
+    /// The condition of the rows before a bookmark of the state.
+    pub before: Option<String>,
     pub columns: Vec<Attribute>,
     /// Columns of the table that are not read.
     pub left_out: BTreeSet<String>,
@@ -63,6 +65,27 @@ impl Select {
 /// a column has names of objects, whose text would be another one.
 fn lend(client: &mut Client, columns: &[&Attribute], types: &Types) -> Result<()> {
     client.lend(!columns.iter().any(|column| types::names_objects(types, column.type_oid)))
+}
+
+/// Writes the statement of the settled rows, and that of those beyond.
+fn statements<'a>(
+    from: &str,
+    columns: &[&Attribute],
+    mut incremental: Option<Incremental<'a>>,
+    (until, limit): (&'a Until, Option<u64>),
+    types: &Types,
+) -> Result<(String, Option<String>)> {
+    let Until::Key(key) = until else {
+        return Ok((statement::copy(from, columns, incremental.as_ref(), limit, types)?, None));
+    };
+    let mut part = |part| {
+        if let Some(read) = &mut incremental {
+            read.settled = Some((part, key.as_str()));
+        }
+        statement::copy(from, columns, incremental.as_ref(), limit, types)
+    };
+    let up_to = part(Part::UpTo)?;
+    Ok((up_to, Some(part(Part::Beyond)?)))
 }
 
 /// The table of a stream.
@@ -99,14 +122,15 @@ impl TapPostgres {
             keys::add_offset(client, &mut start, key, types)?;
             lend(client, &columns, types)?;
         }
-        if let Some(key) = key.filter(|_| since.start.is_some() && wanted.is_none()) {
-            keys::warn_of_nulls(client, stream, key, from)?;
+        let mut incremental = None;
+        if let Some(column) = key {
+            if since.start.is_some() && wanted.is_none() {
+                keys::warn_of_nulls(client, stream, column, from)?;
+            }
+            let lookback = keys::lookback(stream, column, since, (types, &self.settings));
+            let start = start.as_deref();
+            incremental = Some(Incremental { column, start, lookback, end: None, settled: None });
         }
-        let lookback = key.filter(|_| since.is_of_state());
-        let lookback = lookback.map_or(0, |key| keys::lookback(stream, key, types, &self.settings));
-        let start = start.as_deref();
-        let mut incremental =
-            key.map(|column| Incremental { column, start, lookback, end: None, settled: None });
         let end = match (&incremental, most) {
             (Some(read), Some(most)) => {
                 keys::last(client, stream, from, read, (most, types, &self.cap))
@@ -129,14 +153,11 @@ impl TapPostgres {
         };
         let filter = incremental.as_ref().map(|read| read.condition(types)).transpose()?;
         let filter = filter.unwrap_or_default();
-        let mut part = |part| {
-            if let (Some(read), Until::Key(key)) = (&mut incremental, &until) {
-                read.settled = Some((part, key));
-            }
-            statement::copy(from, &columns, incremental.as_ref(), limit, types)
+        let before = match &incremental {
+            Some(read) if since.is_of_state() && wanted.is_none() => read.before(types)?,
+            _ => None,
         };
-        let sql = part(Part::UpTo)?;
-        let beyond = matches!(until, Until::Key(_)).then(|| part(Part::Beyond)).transpose()?;
+        let (sql, beyond) = statements(from, &columns, incremental, (&until, limit), types)?;
         let limit = most.filter(|_| end.is_some() || limit.is_some());
         let Source { name, table, from, columns, left_out, converter } = source;
         Ok(Select {
@@ -148,6 +169,7 @@ impl TapPostgres {
             table,
             from,
             filter,
+            before,
             columns,
             left_out,
             lent,

@@ -225,9 +225,10 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("W-SIGNAL-IGNORED", "A signal cannot be handled, so it will end the program at once."),
     (
         "W-SOURCE-CHANGED",
-        "The table of an INCREMENTAL stream is not the table of its bookmark, or it was emptied \
-         and filled again. Rows up to the bookmark are not read. Unless they are the same, read \
-         the stream once without its bookmark.",
+        "The table of an INCREMENTAL stream is not the table of its bookmark, it was emptied and \
+         the sequence of its key started again, or a view has another definition. Rows up to the \
+         bookmark are not read. Unless they are the same, read the stream once without its \
+         bookmark.",
     ),
     ("W-SOURCE-DIFFERS", "A dated folder holds data of another source and is left out."),
     (
@@ -267,6 +268,12 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "W-STREAM-EMPTY",
         "A stream is left out, because none of its columns is selected or its files have no \
          columns.",
+    ),
+    (
+        "W-TABLE-ATTACHED",
+        "A partition or child became a part of the table of an INCREMENTAL stream after its \
+         bookmark, with keys before it. These rows are read once; `append-only` adds them again \
+         if a load had them.",
     ),
     (
         "W-TABLE-EMPTY",
