@@ -139,6 +139,10 @@ pub struct TextSettings {
     /// Format of date-times, such as `%d.%m.%Y %H:%M:%S%z` or `DD.MM.YYYY HH:mm:ss`. With `%z` the
     /// values have an offset.
     pub datetime_format: Option<String>,
+    /// Zone of date-times that have no offset, such as `Europe/Berlin` or `UTC`, for columns that
+    /// are `date-time` in `types`. Without this setting they get no offset, a target takes them
+    /// as UTC, and the tap warns.
+    pub datetime_zone: Option<String>,
     /// Words for true besides `true`, such as `ja` or `Y`. Upper and lower case differ.
     #[serde(default)]
     pub true_values: Vec<String>,

@@ -1,27 +1,33 @@
 //! How the values of the columns of a table are read, by its settings.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
-use singer::convert::{BooleanWords, Conversion, NumberFormat, TimeFormat};
+use singer::convert::{BooleanWords, Conversion, NumberFormat, TimeFormat, ZonedTimes};
 use singer::{Context, Error, ErrorKind, Kind, Result};
 
 use crate::column::{ColumnFormat, ColumnSetting, ColumnType};
 use crate::settings::TextSettings;
 
 /// How the values of a column are read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Writing {
     /// Other than as they stand.
     pub(crate) conversion: Option<Conversion>,
     /// The texts that mean null, where they are not those of the table.
     pub(crate) nulls: Option<Vec<String>>,
+    /// Of date-times that are read as they stand: whether one without an offset was told.
+    pub(crate) unzoned: Option<AtomicBool>,
 }
 
 impl Writing {
     /// Tells whether it fits a column of a stream: a catalog may have another kind.
     pub(crate) fn fits(&self, kind: Kind) -> bool {
-        let Some(conversion) = &self.conversion else { return true };
-        let own = conversion.kind();
+        let own = match &self.conversion {
+            Some(conversion) => conversion.kind(),
+            None if self.unzoned.is_some() => Kind::DateTime,
+            None => return true,
+        };
         own == kind || own == Kind::Integer && kind == Kind::Number
     }
 }
@@ -33,7 +39,7 @@ pub(crate) fn writings(text: &TextSettings) -> Result<BTreeMap<String, Writing>>
     let mut found = BTreeMap::new();
     for (name, setting) in &text.types {
         let writing = writing(setting, text).with("column", name)?;
-        if writing.conversion.is_some() || writing.nulls.is_some() {
+        if writing.conversion.is_some() || writing.nulls.is_some() || writing.unzoned.is_some() {
             found.insert(name.clone(), writing);
         }
     }
@@ -88,10 +94,18 @@ fn writing(setting: &ColumnSetting, values: &TextSettings) -> Result<Writing> {
         }
         Kind::Date => times(&values.date_format)?,
         Kind::Time => times(&values.time_format)?,
-        Kind::DateTime => times(&values.datetime_format)?,
+        Kind::DateTime => match (times(&values.datetime_format)?, &values.datetime_zone) {
+            (Some(Conversion::Time(format)), Some(zone)) => {
+                Some(Conversion::Zoned(ZonedTimes::new(Some(format), zone)?))
+            }
+            (None, Some(zone)) => Some(Conversion::Zoned(ZonedTimes::new(None, zone)?)),
+            (format, _) => format,
+        },
         Kind::String | Kind::Json => None,
     };
-    Ok(Writing { conversion, nulls: own.and_then(|own| own.null_values.clone()) })
+    let as_it_stands = kind == Kind::DateTime && conversion.is_none();
+    let nulls = own.and_then(|own| own.null_values.clone());
+    Ok(Writing { conversion, nulls, unzoned: as_it_stands.then(AtomicBool::default) })
 }
 
 /// Returns the settings of values that have no effect where columns are of these kinds, with the
@@ -105,6 +119,7 @@ pub(crate) fn unused(text: &TextSettings, kinds: &[Kind]) -> Vec<(&'static str, 
         ("date_format", text.date_format.is_some(), any(&[Kind::Date]), "date"),
         ("time_format", text.time_format.is_some(), any(&[Kind::Time]), "time"),
         ("datetime_format", text.datetime_format.is_some(), any(&[Kind::DateTime]), "date-time"),
+        ("datetime_zone", text.datetime_zone.is_some(), any(&[Kind::DateTime]), "date-time"),
         ("true_values", !text.true_values.is_empty(), any(&[Kind::Boolean]), "boolean"),
         ("false_values", !text.false_values.is_empty(), any(&[Kind::Boolean]), "boolean"),
     ];
@@ -182,8 +197,7 @@ mod tests {
             assert_eq!(found.as_deref(), expected, "{types} {text}");
         }
         // Without a form of its own a column is read as it stands.
-        for types in [json!({ "c": "date-time" }), json!({ "c": "string" }), json!({ "c": "json" })]
-        {
+        for types in [json!({ "c": "string" }), json!({ "c": "json" })] {
             assert!(read(types, table.clone()).unwrap().is_empty());
         }
         let words = read(json!({ "c": { "type": "string", "null_values": ["-"] } }), json!({}));

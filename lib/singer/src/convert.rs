@@ -7,10 +7,12 @@ mod boolean;
 mod number;
 mod pattern;
 mod time;
+mod zone;
 
 pub use boolean::BooleanWords;
 pub use number::NumberFormat;
 pub use time::TimeFormat;
+pub use zone::{ZonedTimes, has_offset};
 
 use crate::schema::Kind;
 
@@ -29,6 +31,8 @@ pub enum Conversion {
     Boolean(BooleanWords),
     /// Dates, times, or both.
     Time(TimeFormat),
+    /// Date-times in a zone.
+    Zoned(ZonedTimes),
 }
 
 impl Conversion {
@@ -39,6 +43,7 @@ impl Conversion {
             Self::Number(_) => Kind::Number,
             Self::Boolean(_) => Kind::Boolean,
             Self::Time(format) => format.kind(),
+            Self::Zoned(_) => Kind::DateTime,
         }
     }
 
@@ -50,6 +55,7 @@ impl Conversion {
             Self::Number(format) => format.number(text, out),
             Self::Boolean(words) => words.convert(text, out),
             Self::Time(format) => format.convert(text, out),
+            Self::Zoned(times) => times.convert(text, out),
         }
     }
 }

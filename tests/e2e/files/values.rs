@@ -170,3 +170,31 @@ fn forms_that_cannot_be_are_refused_before_the_first_row() {
     let outcome = tap(&path, &json!({ "decimal": "," })).go().success();
     assert!(outcome.stderr.contains("`decimal` has no effect"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_time_without_an_offset_gets_one_from_a_setting_or_is_told() {
+    let (own, iso) = ("id;t\n1;01.07.2026 12:00\n2;\n", "id;t\n1;2026-07-01T12:00:00\n");
+    let check = |text: &str, more: Value, expected: &str, told: bool| {
+        let mut settings = more.clone();
+        settings["types"] = json!({ "t": "date-time" });
+        let outcome = read(text, &settings).success();
+        assert_eq!(outcome.records("t")[0]["t"], expected, "{more}");
+        assert_eq!(outcome.stderr.matches("W-TIME-UNZONED: ").count(), usize::from(told), "{more}");
+    };
+    let format = "DD.MM.YYYY HH:mm";
+    check(own, json!({ "datetime_format": format }), "2026-07-01T12:00:00", true);
+    let zoned = json!({ "datetime_format": format, "datetime_zone": "Europe/Berlin" });
+    check(own, zoned, "2026-07-01T12:00:00+02:00", false);
+    check(iso, json!({}), "2026-07-01T12:00:00", true);
+    check(&format!("{iso}2;2026-07-02T12:00:00\n"), json!({}), "2026-07-01T12:00:00", true);
+    check(iso, json!({ "datetime_zone": "UTC" }), "2026-07-01T12:00:00+00:00", false);
+    let offset = "id;t\n1;2026-07-01T12:00:00-04:00\n";
+    check(offset, json!({}), "2026-07-01T12:00:00-04:00", false);
+    check(offset, json!({ "datetime_zone": "Asia/Tokyo" }), "2026-07-01T12:00:00-04:00", false);
+    // Clocks are set back: it is two moments.
+    let zone = json!({ "types": { "t": "date-time" }, "datetime_zone": "Europe/Berlin" });
+    let refused = read("id;t\n1;2026-10-25T02:30:00\n", &zone);
+    assert!(refused.exits(65).stderr.contains("its zone has this time twice"));
+    let unknown = json!({ "types": { "t": "date-time" }, "datetime_zone": "Berlin" });
+    assert!(read(iso, &unknown).exits(78).stderr.contains("cannot find the time zone"));
+}

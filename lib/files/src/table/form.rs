@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use memchr::{memchr, memmem};
+use singer::convert::Conversion;
 use singer::scan::Scanner;
 use singer::{Error, ErrorKind, Kind, Result};
 
@@ -33,11 +34,12 @@ pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 pub(super) const DELIMITERS_DOUBTED: [u8; 9] = [b',', b';', b'\t', b'|', b'~', b'^', 1, 0x1e, 0x1f];
 
 /// The settings that say how delimited text is written.
-const OF_TEXT: [&str; 22] = [
+const OF_TEXT: [&str; 23] = [
     "columns",
     "comment",
     "date_format",
     "datetime_format",
+    "datetime_zone",
     "decimal",
     "delimiter",
     "doublequote",
@@ -129,6 +131,26 @@ impl Table {
                 self.name()
             );
         }
+        for (column, writing) in &self.writings {
+            if let Some(Conversion::Time(format)) = &writing.conversion
+                && format.kind() == Kind::DateTime
+                && !format.has_offset()
+            {
+                self.tell_unzoned(column, "its format has no `%z`");
+            }
+        }
+    }
+
+    /// Tells of date-times whose zone nobody has named.
+    pub(super) fn tell_unzoned(&self, column: &str, why: &str) {
+        singer::warn!(
+            "W-TIME-UNZONED",
+            "{} {}: the date-times of column {column} have no offset ({why}), and a target takes \
+             them as UTC. Set `datetime_zone` to their zone, `UTC` if they are, or read the column \
+             as string",
+            self.settings.words.table,
+            self.name()
+        );
     }
 
     /// Refuses texts that are all there is, but have several bytes that may be their delimiter.

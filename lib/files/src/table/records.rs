@@ -1,5 +1,8 @@
 //! Delimited files of a table: header, types of the values, rows.
 
+use std::sync::atomic::Ordering;
+
+use singer::convert::has_offset;
 use singer::{Column, Error, ErrorKind, Refused, Result, Rows, Stream, quote};
 
 use super::columns::{Columns, Origin, in_order, origins, unknown};
@@ -241,7 +244,17 @@ impl Table {
             rows.null();
             return Ok(());
         }
-        let Some(conversion) = &writing.conversion else { return rows.cell(field.0) };
+        let Some(conversion) = &writing.conversion else {
+            if let Some(told) = &writing.unzoned
+                && !has_offset(field.0)
+                && !told.swap(true, Ordering::Relaxed)
+            {
+                let column = self.writings.iter().find(|(_, one)| std::ptr::eq(*one, writing));
+                let place = format!("as in line {}", record.line());
+                self.tell_unzoned(column.map_or("", |(name, _)| name), &place);
+            }
+            return rows.cell(field.0);
+        };
         rows.convert(field.0, conversion)
     }
 

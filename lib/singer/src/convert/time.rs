@@ -120,6 +120,11 @@ impl TimeFormat {
         }
     }
 
+    /// Tells whether what comes out has an offset.
+    pub fn has_offset(&self) -> bool {
+        self.parts.contains(&Part::Offset)
+    }
+
     /// Returns the kind of what comes out.
     pub fn kind(&self) -> Kind {
         self.kind

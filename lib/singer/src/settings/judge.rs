@@ -58,7 +58,7 @@ fn wrong_type(fault: &ValidationError<'_>) -> Option<String> {
     let ValidationErrorKind::Type { kind } = fault.kind() else { return None };
     let wanted: Vec<&str> = match kind {
         TypeKind::Single(one) => vec![one.as_str()],
-        TypeKind::Multiple(several) => several.iter().map(|one| one.as_str()).collect(),
+        TypeKind::Multiple(several) => several.iter().map(JsonType::as_str).collect(),
     };
     let is = JsonType::from(fault.instance().as_ref());
     Some(format!("it must be of type {}, and is of type {is}", wanted.join(" or ")))

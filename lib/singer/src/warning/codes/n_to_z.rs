@@ -308,6 +308,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     ("W-TIME-EXTRACTED", "A `time_extracted` is not a date and time, and is left out."),
     (
+        "W-TIME-UNZONED",
+        "Values of a column that is declared as date-time have no offset, and a target takes them \
+         as UTC. Set `datetime_zone` to their zone.",
+    ),
+    (
         "W-TLS-UNVERIFIED",
         "The connection is encrypted, but the certificate of the server is not checked. Set \
          `ssl_mode: verify-full`.",
