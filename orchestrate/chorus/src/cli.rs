@@ -92,8 +92,8 @@ pub enum Command {
     /// Show the steps of jobs, day by day
     #[command(after_help = below(examples::STATUS))]
     Status {
-        /// Jobs to show; without one, all jobs
-        #[arg(value_name = "JOB", add = complete::pipelines())]
+        /// Jobs to show; without one, all that have a name or were run
+        #[arg(value_name = PIPELINE, add = complete::pipelines())]
         words: Vec<String>,
     },
     /// List the days that a job has written, or remove some of them

@@ -81,6 +81,11 @@ fn a_pipeline_has_a_status_by_its_plugins() {
     assert!(pair.starts_with("tap-csv target-csv\n"), "{pair}");
     assert!(pair.contains(DAY) && pair.contains(" ok"), "{pair}");
     assert!(status(&["both"]).starts_with("both\n"));
+    // Without a word it shows jobs, and what was run by the names of plugins.
+    assert!(!status(&[]).contains("tap-csv target-csv\n"), "{}", status(&[]));
+    project.run(&["tap-csv", "target-csv"]).success();
+    let all = status(&[]);
+    assert!(all.contains("both\n") && all.contains("\ntap-csv target-csv\n"), "{all}");
     project.chorus(&["status", "tap-csv"]).go().exits(78);
 }
 

@@ -147,14 +147,14 @@ fn only_those_of(record: &RunRecord, job: &mut Job) -> Result<()> {
     }
 }
 
-/// Draws how the steps of a job stand, for the days that are known.
+/// Draws how the steps of jobs stand, for the days that are known.
 pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<()> {
     let history = History::read(project)?;
-    let jobs = project.job_names();
-    let words = if words.is_empty() { &jobs } else { words };
-    // What names a pipeline by its plugins is one, as it is to be run.
-    let each = words.iter().all(|word| jobs.contains(word));
-    for one in words.chunks(if each { 1 } else { words.len() }) {
+    let shown = if words.is_empty() { all(project, &history) } else { pipelines(project, words) };
+    if shown.is_empty() {
+        return print("there is no job, and nothing was run yet\n");
+    }
+    for one in &shown {
         let job = Job::find(project, one)?;
         let grid = known_days(&history, &job, one, open)?;
         print(&format!("{}\n", job.name))?;
@@ -164,6 +164,27 @@ pub fn status(project: &Project, words: &[String], open: OpenDay<'_>) -> Result<
         print(&(text + &warned + "\n"))?;
     }
     Ok(())
+}
+
+/// Tells jobs apart: what names a pipeline by its plugins is one, as it is to be run.
+fn pipelines(project: &Project, words: &[String]) -> Vec<Vec<String>> {
+    let jobs = project.job_names();
+    let each = words.iter().all(|word| jobs.contains(word));
+    words.chunks(if each { 1 } else { words.len() }).map(<[String]>::to_vec).collect()
+}
+
+/// Returns the jobs of the project, and the pipelines that were run by the names of their plugins
+/// and can be run still.
+fn all(project: &Project, history: &History) -> Vec<Vec<String>> {
+    let mut all: Vec<_> = project.job_names().into_iter().map(|name| vec![name]).collect();
+    for PastRun { record, .. } in &history.runs {
+        for one in pipelines(project, &record.words) {
+            if !all.contains(&one) && Job::find(project, &one).is_ok() {
+                all.push(one);
+            }
+        }
+    }
+    all
 }
 
 /// Tells how the last runs of a job without days have ended.
