@@ -1,5 +1,7 @@
 //! `combine`: many streams become one, united by the names of their columns.
 
+mod wider;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -7,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use singer::mapper::{COMBINED, Route, RowMap};
 use singer::scan::{Scanner, Token};
-use singer::schema::PLAIN_VALUES;
+use singer::schema::{PLAIN_VALUES, SQL_DIALECT};
 use singer::{Cell, Column, Error, ErrorKind, Kind, Result, Stream};
 
 use crate::maps::nullable;
 use crate::pipeline::Stage;
+use wider::{widened, words};
 
 /// Unites all streams as one.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -122,21 +125,19 @@ impl Combine {
                     continue;
                 };
                 let Some(schema) = widened(known, column) else {
-                    let (one, other) = (known.types.words(), column.types.words());
-                    clashes.push(format!("{} ({one}; in {}: {other})", column.name, member.name));
+                    clashes.push(self.clash(member, column));
                     continue;
                 };
                 let wide = Column::new(column.name.clone(), schema);
-                let is_wider = !known.is_guess() && !column.is_guess() && known.kind != wide.kind
-                    || !column.is_guess() && column.kind != wide.kind;
-                if is_wider && self.told.insert(column.name.clone()) {
+                let is_wider = |of: &Column| !of.is_guess() && words(of) != words(&wide);
+                if (is_wider(known) || is_wider(column)) && self.told.insert(wide.name.clone()) {
                     tracing::info!(
                         "column {} becomes {}: it is {} in stream {}, and {} before",
                         column.name,
-                        word(wide.kind),
-                        word(column.kind),
+                        words(&wide),
+                        words(column),
                         member.name,
-                        word(known.kind)
+                        words(known)
                     );
                 }
                 *known = wide;
@@ -150,6 +151,21 @@ impl Combine {
         // A stream that lacks a column has NULL there.
         let with_null = |column: Column| Column::new(column.name, nullable(column.schema));
         Ok(union.into_iter().map(with_null).collect())
+    }
+
+    /// Says why a column of a member fits no column before it.
+    fn clash(&self, member: &Member, column: &Column) -> String {
+        let of_name =
+            |member: &'_ Member| member.columns.iter().position(|known| known.name == column.name);
+        let before = self.members.iter().take_while(|known| known.name != member.name);
+        let before: Vec<(&Member, &Column)> =
+            before.filter_map(|known| Some((known, &known.columns[of_name(known)?]))).collect();
+        let clashing = before.iter().find(|(_, known)| widened(known, column).is_none());
+        let one = clashing
+            .or(before.first())
+            .map(|(known, own)| format!("{} in stream {}, ", words(own), known.name));
+        let name = if column.name.is_empty() { "\"\"" } else { &column.name };
+        format!("{name} ({}{} in stream {})", one.unwrap_or_default(), words(column), member.name)
     }
 
     fn route(&self, stream: &Stream) -> Route {
@@ -169,6 +185,8 @@ impl Combine {
         let mut schema = Map::new();
         schema.insert("type".to_owned(), "object".into());
         schema.insert("properties".to_owned(), properties.into());
+        let dialect = stream.schema.get(SQL_DIALECT).cloned();
+        schema.extend(dialect.map(|dialect| (SQL_DIALECT.to_owned(), dialect)));
         let mut united = stream.mapped(&self.settings.name, schema, Vec::new());
         united.source_stream = Some(COMBINED.to_owned());
         united.replication_key = None;
@@ -246,45 +264,6 @@ fn written(json: &[u8], out: &mut Vec<u8>) -> Result<()> {
         Ok(_) => out.extend_from_slice(json),
     }
     Ok(())
-}
-
-/// Returns the schema of a column that holds the values of both without changing one; `None` where
-/// there is none.
-fn widened(one: &Column, other: &Column) -> Option<Value> {
-    if one.schema == other.schema || other.is_guess() {
-        return Some(one.schema.clone());
-    }
-    if one.is_guess() {
-        return Some(other.schema.clone());
-    }
-    if one.is_base16() != other.is_base16() || one.absent_is_null != other.absent_is_null {
-        return None;
-    }
-    let kind = match (one.kind, other.kind) {
-        (one, other) if one == other => one,
-        (Kind::Json, _) | (_, Kind::Json) => return None,
-        (Kind::Integer, Kind::Number) | (Kind::Number, Kind::Integer) => Kind::Number,
-        // The text of a value is the value.
-        _ => Kind::String,
-    };
-    if let (true, Some(sql)) = (one.kind == other.kind, one.sql_datatype()) {
-        let is_same = other.sql_datatype() == Some(sql);
-        return is_same.then(|| one.schema.clone());
-    }
-    Some(kind.property())
-}
-
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Boolean => "boolean",
-        Kind::Integer => "integer",
-        Kind::Number => "number",
-        Kind::String => "text",
-        Kind::Date => "date",
-        Kind::Time => "time",
-        Kind::DateTime => "date-time",
-        Kind::Json => "JSON",
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::json;
 use support::cluster::database;
 use support::folder;
 use support::messages::Lines;
-use support::pipes::to_database;
+use support::pipes::{from_database, to_database};
 use support::run::{feed, ours, pipe_succeeds};
 
 const STREAMS: &str = concat!(
@@ -54,8 +54,76 @@ fn what_cannot_be_united_ends_the_run() {
     let clash = STREAMS.replace(r#""id":{"type":"number"}"#, r#""id":{"type":"object"}"#);
     let clash = clash.replace("\"id\":2.5", "\"id\":{}");
     let done = feed("map-streams", &settings, clash.as_bytes()).exits(65);
-    assert!(done.stderr.contains("columns clash"), "{}", done.stderr);
+    for says in ["columns clash", "id (integer in stream a, JSON in stream b)"] {
+        assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+    }
     let named = json!({ "combine": { "name": "u", "source_column": "id" } });
     let done = feed("map-streams", &named, STREAMS.as_bytes()).exits(78);
     assert!(done.stderr.contains("source_column"), "{}", done.stderr);
+}
+
+#[test]
+fn tables_with_other_types_of_sql_become_one() {
+    let (source, database) = (database("unite"), database("united"));
+    source.psql(
+        "CREATE TABLE a (i int, v varchar(10), n numeric(10,2), r real, at timestamptz, m text[]);
+         CREATE TABLE b (i bigint, v varchar(20), n numeric(12,4), r float8, at timestamptz(3),
+             m varchar(9)[]);
+         CREATE TABLE c (i smallint, v char(4), n numeric(10,2), r real, at timestamptz, m text[]);
+         INSERT INTO a VALUES (1, 'ann', 12345678.25, 1.5, '2026-01-31 06:00+00', '{x,NULL}');
+         INSERT INTO b VALUES (9007199254740993, repeat('x', 20), 12345678.1234, 1e300,
+             '2026-01-31 07:00:00.125+00', '{y}');
+         INSERT INTO c VALUES (3, 'ab', 1.10, 0.1, 'infinity', NULL);",
+    );
+    let united = |tables: &[&str]| {
+        let tap = from_database(&source, &json!({ "tables": tables }));
+        let mapper = ours("map-streams").set("combine", json!({ "name": "united" }));
+        (tap, mapper)
+    };
+    let (tap, mapper) = united(&["public.a", "public.b"]);
+    let read = tap.go().success();
+    let made = mapper.input(read.stdout.clone()).go().success();
+    assert!(made.stderr.contains("column i becomes bigint"), "{}", made.stderr);
+    to_database(&database, &json!({})).input(made.stdout).go().success();
+    let types = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum) \
+                 FROM pg_attribute WHERE attrelid = 'united'::regclass AND attnum > 0";
+    assert_eq!(
+        database.psql(types),
+        "bigint, character varying(20), numeric(12,4), double precision, \
+         timestamp with time zone, text[], text"
+    );
+    let columns = "i, v, n::numeric(12,4) AS n, r, at, m::text[] AS m";
+    let rows = |database: &support::cluster::Database, from: &str| {
+        database.psql(&format!("SELECT md5(string_agg(t::text, '|' ORDER BY i)) FROM ({from}) t"))
+    };
+    let both = format!("SELECT {columns} FROM a UNION ALL SELECT {columns} FROM b");
+    assert_eq!(rows(&database, &format!("SELECT {columns} FROM united")), rows(&source, &both));
+    // A third table widens again: padded text keeps its blanks.
+    let (tap, mapper) = united(&["public.b", "public.c"]);
+    let made = mapper.input(tap.go().success().stdout).go().success();
+    to_database(&database, &json!({ "table_names": { "united": "more" } }))
+        .input(made.stdout)
+        .go()
+        .success();
+    let of_c = database.psql("SELECT i, v, n, r, at, m FROM more WHERE source = 'public-c'");
+    assert_eq!(of_c, "3|ab  |1.1000|0.1|infinity|");
+}
+
+#[test]
+fn types_of_sql_without_a_common_one_are_named_with_both_streams() {
+    let source = database("disunited");
+    source.psql(
+        "CREATE TABLE one (id int, at timestamp, b bytea);
+         CREATE TABLE two (id int, at timestamptz, b text);",
+    );
+    let tap = from_database(&source, &json!({ "tables": ["public.one", "public.two"] }));
+    let mapper = ours("map-streams").set("combine", json!({ "name": "united" }));
+    let done = mapper.input(tap.go().success().stdout).go().exits(65);
+    for says in [
+        "at (timestamp without time zone in stream public-one, timestamp with time zone in stream \
+         public-two)",
+        "b (bytea, hexadecimal bytes in stream public-one, text in stream public-two)",
+    ] {
+        assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+    }
 }
