@@ -127,6 +127,8 @@ mod plain {
     mod bad_input;
     mod combined;
     mod files;
+    mod keys;
+    mod nothing;
     mod sources;
     mod stopped;
     mod times;

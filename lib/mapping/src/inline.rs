@@ -45,11 +45,12 @@ impl Settings {
         if !self.transformations.is_empty() {
             pipeline.push(Transformations::new(&self.transformations)?);
         }
+        let source_column = combine.as_ref().map(|combine| combine.source_column.clone());
         if let Some(combine) = combine {
             pipeline.push(Combine::new(combine));
         }
         if let Some(guard) = Guard::new(self.contract)? {
-            pipeline.push(guard);
+            pipeline.push(guard.behind_combine(source_column));
         }
         Ok(pipeline)
     }

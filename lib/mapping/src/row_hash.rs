@@ -145,9 +145,6 @@ impl RowHash {
         named.retain(|(name, ..)| !settings.except.iter().any(|known| known == name));
         let place = |name: &String| columns.iter().position(|column| column.name == *name);
         let count_by = settings.count_by.as_ref().and_then(place);
-        if named.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "cannot hash rows without columns"));
-        }
         named.sort_unstable_by_key(|(name, ..)| *name);
         let columns = named.into_iter().map(|(name, at, kind)| {
             let mut label = (name.len() as u64).to_le_bytes().to_vec();
@@ -186,6 +183,15 @@ impl RowHash {
         cell: impl Fn(usize) -> Cell<'a>,
         counts: &mut Counts,
     ) -> Result<Option<[u8; 32]>> {
+        // Decided here, as a source without rows may have no columns, and is no fault.
+        if self.columns.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "cannot hash a row without columns")
+                .with("reason", "the stream has none whose values count")
+                .hint(
+                    "read a source whose records have values; `columns` and `except` of \
+                     `row_hash` say which columns count",
+                ));
+        }
         self.normal.clear();
         self.normal.extend_from_slice(VERSION);
         for (at, kind, label) in &self.columns {

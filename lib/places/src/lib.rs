@@ -77,18 +77,27 @@ pub fn options() -> serde_saphyr::Options {
 /// # Errors
 /// `Config` with line and column.
 pub fn parse(text: &str) -> Result<Node> {
-    serde_saphyr::from_str_with_options::<Node>(text, options()).map_err(|cause| unreadable(&cause))
+    serde_saphyr::from_str_with_options::<Node>(text, options())
+        .map_err(|cause| unreadable(&cause, text))
 }
 
-/// Makes the failure of a text that cannot be read.
+/// Makes the failure of a text that cannot be read. Between `{` and `}` YAML reads `${NAME}` as a
+/// mapping.
 #[must_use]
-pub fn unreadable(cause: &serde_saphyr::Error) -> Error {
+pub fn unreadable(cause: &serde_saphyr::Error, text: &str) -> Error {
     let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
     let failure = match cause.location() {
         Some(place) => failure.with("line", place.line()).with("column", place.column()),
         None => failure,
     };
-    failure.with("reason", reason(cause))
+    let at = cause.location().and_then(|place| usize::try_from(place.line()).ok());
+    let line = at.and_then(|at| text.lines().nth(at.checked_sub(1)?)).unwrap_or_default();
+    let is_bare = |(at, _): (usize, &str)| !line[..at].ends_with(['"', '\'']);
+    let failure = failure.with("reason", reason(cause));
+    if line.match_indices("${").any(is_bare) {
+        return failure.hint("put variables in quotes where braces surround them: \"${NAME}\"");
+    }
+    failure
 }
 
 /// Tells what is wrong, in words of who wrote the file.

@@ -44,7 +44,7 @@ pub fn keep(value: &mut Value, text: &str) -> Result<()> {
             {
                 tagged.borrow_mut().insert(count.get());
             }
-            Err(cause) => return Err(yaml::unreadable(&cause)),
+            Err(cause) => return Err(yaml::unreadable(&cause, text)),
         }
     }
 }

@@ -7,7 +7,7 @@ use singer::{Error, ErrorKind, Result};
 /// Reads YAML; anchors, depth and size are bounded.
 pub(crate) fn parse(text: &str) -> Result<Value> {
     let value = serde_saphyr::from_str_with_options::<Option<Value>>(text, options());
-    match value.map_err(|cause| unreadable(&cause))? {
+    match value.map_err(|cause| unreadable(&cause, text))? {
         Some(value @ Value::Object(_)) => Ok(value),
         None => Ok(Value::Object(Map::new())),
         Some(_) => Err(Error::new(ErrorKind::Config, "the YAML is not a mapping")),

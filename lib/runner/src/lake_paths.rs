@@ -206,7 +206,7 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
             Some(Partition { day: None, .. }) => {
                 Err(refuse("cannot write a day without a datestamp: the target would use today")
                     .hint(format!(
-                        "write `{}: ${{DATESTAMP}}` in its settings, and give the day: \
+                        "write `{}: \"${{DATESTAMP}}\"` in its settings, and give the day: \
                          `--datestamp YYYY-MM-DD`",
                         name(SettingRole::Datestamp)
                     )))
@@ -214,7 +214,8 @@ pub fn check(project: &Project, step: &Step, day: Option<Datestamp>) -> Result<(
             _ => Ok(()),
         };
     };
-    let hint = format!("write `{}: ${{DATESTAMP}}` in its settings", name(SettingRole::Datestamp));
+    let hint =
+        format!("write `{}: \"${{DATESTAMP}}\"` in its settings", name(SettingRole::Datestamp));
     let given = match &partition {
         Some(partition) => partition.day.as_deref(),
         None => target.text_for(SettingRole::Datestamp),

@@ -35,6 +35,25 @@ pub fn sum(root: &Path, day: Datestamp) -> Result<String> {
     Ok(sum.hex())
 }
 
+/// Tells whether a lake lacks a day of one of these sources: their states may say that they have
+/// not changed, but all of their rows must be read.
+///
+/// # Errors
+/// Those of reading the lake.
+pub fn lacks(root: &Path, day: Datestamp, sources: &[&str]) -> Result<bool> {
+    if !root.is_dir() {
+        return Ok(true);
+    }
+    let lake = Lake::open(root)?;
+    let known = lake.sources()?;
+    for source in sources {
+        if !known.iter().any(|name| name == source) || !lake.days(source)?.contains(&day) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes a day from a lake where files that it was made of are gone, or where it was made by
 /// other settings; tells whether it has. `list` is a file that keeps what the day was made of: the
 /// first line of `now` says by which settings, the others are files.

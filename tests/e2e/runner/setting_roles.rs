@@ -29,7 +29,7 @@ fn a_target_of_any_name_writes_the_days_that_its_settings_name() {
         project.run(&["tap-csv", "other"]).success();
     };
     let other_day = "would write another day than that of the run";
-    let hint = "write `when: ${DATESTAMP}` in its settings";
+    let hint = "write `when: \"${DATESTAMP}\"` in its settings";
     refused(json!({"origin": "s", "when": "2026-01-30"}), other_day, hint);
     let label = "source=s/extracted_at=2026-01-30/table={stream_name}/x.csv";
     refused(json!({"shelf": "x", "label": label}), other_day, hint);

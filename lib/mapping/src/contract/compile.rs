@@ -21,7 +21,11 @@ pub(crate) struct Terms {
     pub extra: ExtraColumns,
     pub missing: MissingColumns,
     pub on_violation: OnViolation,
+    /// Exactly the columns of a contract: `extra` and `missing` follow from it.
+    pub strict: bool,
     pub require_classification: bool,
+    /// The column that `combine` has added.
+    pub source_column: Option<String>,
     pub keys: Option<Rc<Keys>>,
 }
 
@@ -35,6 +39,8 @@ pub(crate) struct Compiled {
     pub left_out: Vec<String>,
     /// Columns that the contract does not list, and which pass.
     pub unlisted: Vec<String>,
+    /// Columns that a row must have: a stream without columns lacks them, and may have no row.
+    pub lacking: Vec<String>,
 }
 
 impl Compiled {
@@ -89,7 +95,11 @@ pub(crate) fn compile(
             compiled.unlisted.extend(parts.iter().cloned());
             unclassified.extend(parts);
         }
-        let (work, schema) = work(column, property, terms)?;
+        let made = work(column, property, terms);
+        let (work, schema) = made.map_err(|failure| match &table.made_from {
+            Some(file) => failure.hint(format!("correct its type in `schema` of {file}")),
+            None => failure,
+        })?;
         if property.protection == Some(Protection::Drop) {
             compiled.left_out.push(column.name.clone());
             // What rules count is judged before it is left out.
@@ -107,7 +117,7 @@ pub(crate) fn compile(
     if terms.extra == ExtraColumns::Fail && !unlisted.is_empty() {
         return Err(names(&unlisted, "a stream has columns that its contract does not list")
             .of_kind(ErrorKind::Data)
-            .hint("add them to the contract, or set `extra_columns` to drop"));
+            .hint(unlisted_hint(table, terms.strict)));
     }
     if terms.require_classification && !unclassified.is_empty() {
         return Err(names(&unclassified, "columns of a stream have no classification").hint(
@@ -117,6 +127,19 @@ pub(crate) fn compile(
     }
     missing(columns, table, terms, &mut compiled)?;
     Ok(compiled)
+}
+
+/// Says what to do about columns that a contract does not list.
+fn unlisted_hint(table: &Table, strict: bool) -> String {
+    match (&table.made_from, strict) {
+        (Some(file), _) => {
+            format!("add them to `schema` of {file}, or set `strict_mode` to false there")
+        }
+        (None, true) => "add them to the contract, or remove them by a stream map; without \
+                         `strict`, `extra_columns: drop` leaves them out"
+            .to_owned(),
+        (None, false) => "add them to the contract, or set `extra_columns` to drop".to_owned(),
+    }
 }
 
 /// Returns the properties of a contract by their names.
@@ -154,13 +177,11 @@ fn missing(
     };
     let refused: Vec<String> =
         lacking.iter().filter(needed).map(|property| property.name.clone()).collect();
-    if !refused.is_empty() {
-        return Err(names(&refused, "a stream lacks columns of its contract")
-            .of_kind(ErrorKind::Data)
-            .hint(
-                "correct the selection of the tap or the contract; `missing_columns: null` adds \
-                 columns that are not required",
-            ));
+    // No record came that could say which columns there are.
+    if columns.iter().all(|column| Some(&column.name) == terms.source_column.as_ref()) {
+        compiled.lacking = refused;
+    } else if !refused.is_empty() {
+        return Err(lacks(&refused, table, terms.strict));
     }
     for property in lacking {
         let protection = property.protection.unwrap_or(Protection::Keep);
@@ -171,6 +192,23 @@ fn missing(
         compiled.push(out, schema)?;
     }
     Ok(())
+}
+
+/// Refuses a stream, or a row of it, without columns that it must have.
+pub(super) fn lacks(columns: &[String], table: &Table, strict: bool) -> Error {
+    names(columns, "a stream lacks columns of its contract").of_kind(ErrorKind::Data).hint(
+        match (&table.made_from, strict) {
+            (Some(file), _) => {
+                format!("remove them from `schema` of {file}, or set `strict_mode` to false there")
+            }
+            (None, true) => "correct the selection of the tap or the contract; without `strict`, \
+                             `missing_columns: null` adds columns that are not required"
+                .to_owned(),
+            (None, false) => "correct the selection of the tap or the contract; \
+                              `missing_columns: null` adds columns that are not required"
+                .to_owned(),
+        },
+    )
 }
 
 /// Spells the name of a column as the contract does.

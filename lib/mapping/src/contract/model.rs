@@ -34,6 +34,8 @@ pub struct Table {
     pub(crate) rules: Vec<Rule>,
     /// How names of columns are spelled before they are compared.
     pub(crate) names: Option<Names>,
+    /// The file that the contract was made from, which people edit in its place.
+    pub(crate) made_from: Option<String>,
     pub(crate) spot: Spot,
 }
 

@@ -10,6 +10,9 @@ use super::rules;
 use super::words::{custom, name_of, note_unknown, unknown_word};
 use super::yaml::{self, Node};
 
+/// The custom property of a contract that names the file which it was made from.
+const MADE_FROM: &str = "madeFrom";
+
 /// What the standard has at the top of a contract, beside what is read here.
 const KNOWN: [&str; 23] = [
     "apiVersion",
@@ -103,7 +106,12 @@ impl Contract {
                        Standard)",
                 ));
         }
-        custom(node, &[])?;
+        let mut made_from = None;
+        for (property, value) in custom(node, &[MADE_FROM])? {
+            if property == MADE_FROM {
+                made_from = Some(value.text(MADE_FROM)?);
+            }
+        }
         let mut unused = Vec::new();
         note_unknown(members, &KNOWN, "", &mut unused);
         let text = |key: &str| node.get(key).map(|node| node.text(key)).transpose();
@@ -112,7 +120,7 @@ impl Contract {
         })?;
         let mut tables: Vec<Table> = Vec::new();
         for item in schema.list("schema")? {
-            let table = table(item, &mut unused)?;
+            let table = Table { made_from: made_from.clone(), ..table(item, &mut unused)? };
             if tables.iter().any(|known| known.name == table.name) {
                 let fault = table.spot.fault("a contract describes a stream twice");
                 return Err(fault.with("stream", &table.name).hint("remove one of them"));
@@ -154,5 +162,5 @@ fn table(node: &Node, unused: &mut Vec<(String, u64)>) -> Result<Table> {
         }
     }
     let rules = rules::read(node, &name, unused)?;
-    Ok(Table { name, properties, rules, names, spot: node.spot })
+    Ok(Table { name, properties, rules, names, made_from: None, spot: node.spot })
 }

@@ -108,6 +108,8 @@ pub(crate) struct Rows {
     /// The column that says that a row was deleted.
     pub deleted: Option<usize>,
     pub values: Values,
+    /// The file that the contract was made from.
+    pub made_from: Option<String>,
 }
 
 /// The converted values of one row.
@@ -255,9 +257,15 @@ impl Rows {
         }
         let failure = failure.showing(self.record(row));
         Err(match self.on_violation {
-            OnViolation::Fail => failure
-                .ending_run()
-                .hint("correct the source or the contract, or set `on_violation: reject`"),
+            OnViolation::Fail => {
+                let types = self.made_from.as_ref().map_or_else(
+                    || "the contract".to_owned(),
+                    |file| format!("`schema` of {file}"),
+                );
+                failure
+                    .ending_run()
+                    .hint(format!("correct the source or {types}, or set `on_violation: reject`"))
+            }
             _ => failure,
         })
     }

@@ -10,7 +10,7 @@ use singer::mapper::{Route, RowMap};
 use singer::schema::DELETED_AT;
 use singer::{Column, Context as _, Error, ErrorKind, Kind, Result, Stream};
 
-use super::compile::{Compiled, Terms, compile, spelled};
+use super::compile::{Compiled, Terms, compile, lacks, spelled};
 use super::differences;
 use super::files::{files, report};
 use super::model::{Contract, Property, Table};
@@ -27,7 +27,6 @@ use crate::row_hash::{ROW_HASH, RowHash, RowHashSettings};
 pub struct Guard {
     tables: BTreeMap<String, (PathBuf, Table)>,
     terms: Terms,
-    strict: bool,
     columns_change: ColumnsChange,
     row_hash: Option<RowHashSettings>,
     /// The streams of the run, by name.
@@ -113,10 +112,11 @@ impl Guard {
                 extra,
                 missing,
                 on_violation: settings.on_violation,
+                strict: settings.strict,
                 require_classification: settings.require_classification,
+                source_column: None,
                 keys,
             },
-            strict: settings.strict,
             columns_change: settings.columns_change,
             row_hash: settings.row_hash,
             streams: BTreeMap::new(),
@@ -125,6 +125,13 @@ impl Guard {
                 || extra == ExtraColumns::Drop
                 || settings.columns_change == ColumnsChange::Discard,
         }))
+    }
+
+    /// Takes note of the column that `combine` adds to streams before they come here.
+    #[must_use]
+    pub fn behind_combine(mut self, source_column: Option<String>) -> Self {
+        self.terms.source_column = source_column;
+        self
     }
 
     /// Returns the columns that came during the run and are left out.
@@ -196,7 +203,7 @@ impl Guard {
         if let Some(held) = self.streams.get_mut(&stream.name) {
             held.plan = plan;
         }
-        let columns = compiled.columns;
+        let (columns, lacking) = (compiled.columns, compiled.lacking);
         let watch = Rc::clone(&self.streams[&stream.name].watch);
         let before = std::mem::take(&mut watch.borrow_mut().counters);
         watch.borrow_mut().counters = counters(table, &columns, before)?;
@@ -222,8 +229,14 @@ impl Guard {
             keys: keys.clone(),
             deleted: deleted_at(stream),
             values: Values::default(),
+            made_from: table.made_from.clone(),
         };
-        self.route(stream, schema, keys, rows)
+        let mut route = self.route(stream, schema, keys, rows)?;
+        if !lacking.is_empty() {
+            let (table, strict) = (table.clone(), self.terms.strict);
+            route.rows = Box::new(move |_, _| Err(lacks(&lacking, &table, strict).ending_run()));
+        }
+        Ok(route)
     }
 
     /// Adds the row hash, and makes the route.
@@ -367,6 +380,7 @@ impl Stage for Guard {
             keys: Vec::new(),
             deleted: deleted_at(stream),
             values: Values::default(),
+            made_from: None,
         };
         self.route(stream, stream.schema.clone(), Vec::new(), rows).map(|route| Some(vec![route]))
     }
@@ -384,11 +398,15 @@ impl Stage for Guard {
 
     fn finish(&mut self) -> Result<()> {
         for name in self.absent() {
-            if self.strict {
+            if self.terms.strict {
+                let (path, table) = &self.tables[name];
                 return Err(Error::new(ErrorKind::Data, "a stream of a contract did not come")
                     .with("stream", name)
-                    .with("contract", self.tables[name].0.display())
-                    .hint("select it in the tap, or correct its name in the contract"));
+                    .with("contract", path.display())
+                    .hint(match &table.made_from {
+                        Some(file) => format!("correct the source of this name in {file}"),
+                        None => "select it in the tap, or correct its name in the contract".into(),
+                    }));
             }
             singer::warn!(
                 "W-CONTRACT-DIFFERS",

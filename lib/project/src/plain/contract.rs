@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::model::Plain;
+use super::types::{FALSITIES, TRUTHS};
 
 impl Plain {
     /// Returns the contract in the Open Data Contract Standard; `None` without `schema`.
@@ -20,6 +21,12 @@ impl Plain {
             }
             if !of.options.is_empty() {
                 property.insert("logicalTypeOptions".to_owned(), of.options.clone().into());
+            }
+            if of.logical == Some("boolean") {
+                let custom =
+                    |name: &str, words: &[&str]| json!({ "property": name, "value": words });
+                let custom = [custom("trueValues", &TRUTHS), custom("falseValues", &FALSITIES)];
+                property.insert("customProperties".to_owned(), custom.to_vec().into());
             }
             properties.push(property.into());
         }

@@ -86,8 +86,22 @@ fn unknown(member: &Member, keys: &[Key], what: &str) -> Error {
     let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
     let near = nearest(&member.key, names.iter().copied(), ALIKE);
     let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
-    let fault = member.spot.fault(&format!("unknown key of {what}")).with("key", &member.key);
+    let key = if member.key.trim().is_empty() {
+        format!("\"{}\"", member.key)
+    } else {
+        member.key.clone()
+    };
+    let fault = member.spot.fault(&format!("unknown key of {what}")).with("key", key);
     fault.hint(format!("{near}the keys are {}", names.join(", ")))
+}
+
+/// Returns the name that a key is, which must have letters.
+pub(super) fn named(member: &Member, what: &str) -> Result<String> {
+    if member.key.trim().is_empty() {
+        let fault = member.spot.fault(&format!("{what} has no name"));
+        return Err(fault.hint("write a name before the colon"));
+    }
+    Ok(member.key.clone())
 }
 
 /// Makes the failure of a value. It is not shown: it may be a secret.
@@ -136,14 +150,17 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
         }
         (Form::Count | Form::Port, Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
         (Form::Count | Form::Port, _) => {
-            let hint = "write a number without quotes, such as 22, or a variable: ${NAME}";
+            let hint = "write a number without quotes, such as 22, or a variable: \"${NAME}\"";
             Err(misfit("it is not a whole number").hint(hint))
         }
         (Form::Boolean, _) => Err(misfit("it is not a boolean").hint("write true or false")),
-        (Form::Words(words), Value::String(word)) if words.contains(&word.as_str()) => {
+        (Form::Words(words) | Form::Setting(words), Value::String(word))
+            if words.contains(&word.as_str()) =>
+        {
             Ok(scalar.clone())
         }
-        (Form::Words(words), _) => {
+        (Form::Setting(_), Value::String(text)) if has_variable(text) => Ok(scalar.clone()),
+        (Form::Words(words) | Form::Setting(words), _) => {
             let near = scalar.as_str().and_then(|word| nearest(word, words.iter().copied(), ALIKE));
             let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
             Err(misfit("the word is not known").hint(format!("{near}write {}", words.join(" or "))))
@@ -170,7 +187,7 @@ fn types_of(node: &Node) -> Result<Value> {
             let fault = fault.with("name", &member.key).with("type", word);
             return Err(fault.hint(format!("write one of {}", types::SHOWN)));
         };
-        found.insert(member.key.clone(), read.of_files().into());
+        found.insert(named(member, "a column")?, read.of_files());
     }
     Ok(found.into())
 }

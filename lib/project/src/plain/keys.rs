@@ -25,6 +25,8 @@ pub(super) enum Form {
     Types,
     Boolean,
     Words(&'static [&'static str]),
+    /// One of these words, or a variable.
+    Setting(&'static [&'static str]),
     /// A number of seconds, or a text such as `5m`.
     Seconds,
     /// Read by itself.
@@ -44,6 +46,15 @@ const fn alias(name: &'static str, alias: &'static str, needed: bool) -> Key {
 }
 
 const FORMATS: Form = Form::Words(&["csv", "tsv", "psv", "json", "jsonl"]);
+
+/// The words of `sslmode`, those of `target-postgres`.
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Tells whether the plain shape has a key of this name, in some place.
+pub(super) fn has(name: &str) -> bool {
+    let all = [TOP, LOCAL, API, SFTP, TARGET, MONITOR, SCHEMA];
+    all.into_iter().flatten().any(|key| key.name == name || key.alias == Some(name))
+}
 
 pub(super) const TOP: &[Key] = &[
     key("sources", Form::Part),
@@ -109,7 +120,7 @@ pub(super) const TARGET: &[Key] = &[
     alias("database", "dbname", true),
     alias("user", "username", false),
     key("password", Form::Secret),
-    key("sslmode", Form::Text),
+    key("sslmode", Form::Setting(&SSL_MODES)),
     needed("table"),
 ];
 

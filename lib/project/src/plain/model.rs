@@ -65,10 +65,15 @@ impl PlainSource {
         self.given.text("path").filter(|_| self.kind == SourceKind::Local)
     }
 
-    /// Adds to a failure where the file says the path.
+    /// Returns the text of a key, with its variables.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.given.text(key)
+    }
+
+    /// Adds to a failure where the file says the value of a key.
     #[must_use]
-    pub fn at_path(&self, failure: Error) -> Error {
-        match self.given.get("path") {
+    pub fn at(&self, key: &str, failure: Error) -> Error {
+        match self.given.get(key) {
             Some(one) => failure.with("line", one.spot.line).with("column", one.spot.column),
             None => failure,
         }

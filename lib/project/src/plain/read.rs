@@ -6,7 +6,7 @@ use places::{Inner, Member, Node, Spot};
 use singer::near::{ALIKE, nearest};
 use singer::{Error, ErrorKind, Result};
 
-use super::given::{Given, One, has_variable, misfit};
+use super::given::{Given, One, has_variable, misfit, named};
 use super::keys;
 use super::made::escaped;
 use super::model::{Monitor, Plain, PlainSource, SourceKind};
@@ -89,6 +89,11 @@ impl Plain {
         Ok(this)
     }
 
+    /// Tells whether the shape has a key of this name, in some place.
+    pub fn has_key(name: &str) -> bool {
+        keys::has(name)
+    }
+
     /// Returns all values with the name of the part that they belong to.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&str, &Given)> {
         let sources = self.sources.iter().map(|source| (source.name.as_str(), &source.given));
@@ -130,7 +135,7 @@ impl Plain {
         if !found.is_empty() {
             self.warnings.push(warning!(
                 "W-SECRET-LITERAL",
-                "secrets stand in the file: {}; write ${{NAME}} there, and NAME=... into .env",
+                "secrets stand in the file: {}; write \"${{NAME}}\" there, and NAME=... into .env",
                 found.join(", ")
             ));
         }
@@ -294,7 +299,7 @@ fn columns(node: &Node) -> Result<Vec<(String, PlainType)>> {
     };
     let mut found: Vec<(String, PlainType)> = Vec::new();
     for member in members(columns, "`columns`")? {
-        let name = member.key.trim().to_lowercase();
+        let name = named(member, "a column of `schema`")?.trim().to_lowercase();
         if found.iter().any(|(known, _)| *known == name) {
             let fault = member.spot.fault("a column is there twice").with("name", name);
             return Err(fault.hint("remove one of them: upper and lower case are one name"));

@@ -14,15 +14,23 @@ pub(super) struct PlainType {
 }
 
 impl PlainType {
-    /// Returns the word for it in the settings of taps that read files.
-    pub(super) fn of_files(&self) -> &'static str {
+    /// Returns it as the settings of taps that read files have it.
+    pub(super) fn of_files(&self) -> Value {
         match self.logical {
-            None | Some("array") => "json",
-            Some("timestamp") => "date-time",
-            Some(word) => word,
+            None | Some("array") => "json".into(),
+            Some("timestamp") => "date-time".into(),
+            Some("boolean") => {
+                json!({ "type": "boolean", "true_values": TRUTHS, "false_values": FALSITIES })
+            }
+            Some(word) => word.into(),
         }
     }
 }
+
+/// How files write true: as JSON, as pandas, as Excel, as a number.
+pub(super) const TRUTHS: [&str; 4] = ["true", "True", "TRUE", "1"];
+/// How they write false.
+pub(super) const FALSITIES: [&str; 4] = ["false", "False", "FALSE", "0"];
 
 /// What the words mean, each group with an example for people.
 const WORDS: &[(&str, &[&str])] = &[

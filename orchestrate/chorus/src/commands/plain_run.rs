@@ -21,6 +21,7 @@ use runner::options::Options;
 use runner::run::Run;
 use runner::state_lock::StateLocks;
 use runner::{plain as days, preflight};
+use serde_json::json;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result, ResultExt as _};
 
@@ -189,7 +190,7 @@ impl Whole<'_> {
                 .with("source", &source.name)
                 .with("path", path.display())
                 .with("reason", failure.message());
-            source.at_path(found).hint(
+            source.at("path", found).hint(
                 "correct `path`: a relative one starts at the folder of the config.yaml; a folder \
                  needs files that end with .csv, .tsv, .psv, .txt, .json, .jsonl or .zip",
             )
@@ -225,11 +226,14 @@ impl Whole<'_> {
         self.write_contract()?;
         let how = &self.args.how;
         let is_other = self.forget_gone(&project, day)?;
+        let names: Vec<&str> =
+            self.plain.sources.iter().map(|source| source.name.as_str()).collect();
+        let is_gone = days::lacks(&project.root.join(&self.lake), day, &names)?;
         let options = Options {
             datestamp: Some(day),
             retries: if how.retries == HowArgs::RETRIES { RETRIES } else { how.retries },
             parallel: self.args.parallel,
-            full_refresh: how.full_refresh || reads_all || is_other,
+            full_refresh: how.full_refresh || reads_all || is_other || is_gone,
             deny: how.deny_warnings.clone(),
             ..Options::default()
         };
@@ -240,7 +244,8 @@ impl Whole<'_> {
         let host = Host { stop: &self.requests, observer: &progress, locks: &locks };
         let run = Run::begin(&project, &job, &options, host)?;
         let seen = self.folder.join(format!(".chorus/plain/{}.sum", self.plain.name));
-        let before = fs::read_to_string(&seen).ok().filter(|_| !how.full_refresh);
+        let is_whole = self.has_output(&project);
+        let before = fs::read_to_string(&seen).ok().filter(|_| !how.full_refresh && is_whole);
         let now = OnceCell::new();
         let is_new = |step: &Step| {
             let is_load =
@@ -264,12 +269,44 @@ impl Whole<'_> {
             print(&summary(&ends))?;
         }
         if let Some(failure) = first_failure(ends) {
-            return Err(failure);
+            return Err(self.with_way_to_settings(failure));
         }
         if let Some(Some(sum)) = now.into_inner().filter(|_| !is_nothing) {
             replace_file(&seen, sum.as_bytes(), 0o600)?;
         }
         self.prune(day)
+    }
+
+    /// Tells whether the CSV file is there, if the run is to write one.
+    fn has_output(&self, project: &Project) -> bool {
+        self.plain.output_csv_path.as_deref().is_none_or(|path| {
+            let path = project.variables.expand(path, &mut BTreeSet::new());
+            self.folder.join(path).exists()
+        })
+    }
+
+    /// Says how settings are set that a connector names and the plain shape does not have.
+    fn with_way_to_settings(&self, failure: Error) -> Error {
+        let text = failure.to_string();
+        // Between two of these marks is what a message names.
+        let named = text.split('`').skip(1).step_by(2).map(|word| {
+            word.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or_default()
+        });
+        let others: BTreeSet<&str> =
+            named.filter(|word| word.contains('_') && !Plain::has_key(word)).collect();
+        if others.is_empty() {
+            return failure;
+        }
+        let others: Vec<String> = others.into_iter().map(|word| format!("`{word}`")).collect();
+        let file = self.file.display();
+        failure.with(
+            "no keys of the file",
+            format!(
+                "{}: `chorus convert {file} --into FOLDER` makes a project in which they can be \
+                 set",
+                others.join(", ")
+            ),
+        )
     }
 
     /// Removes days of what was read that are too old.
@@ -320,8 +357,11 @@ impl Whole<'_> {
 
     fn write_contract(&self) -> Result<()> {
         let path = self.folder.join(&self.contract);
-        let Some(contract) = &self.made.contract else { return Ok(()) };
-        replace_file(&path, Made::yaml(contract).as_bytes(), 0o644)
+        let Some(mut contract) = self.made.contract.clone() else { return Ok(()) };
+        // Messages name the file in place of it, which each run writes.
+        let from = self.file.display().to_string();
+        contract["customProperties"] = json!([{ "property": "madeFrom", "value": from }]);
+        replace_file(&path, Made::yaml(&contract).as_bytes(), 0o644)
     }
 }
 

@@ -178,7 +178,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-SECRET-LITERAL",
-        "A password or token stands in a file as it is. Write `${NAME}` there, and put the value \
+        "A password or token stands in a file as it is. Write `\"${NAME}\"` there, and put the value \
          into `.env` or a variable.",
     ),
     (
