@@ -110,7 +110,7 @@ pub fn of_job(
     let mut failure = None;
     let mut steps = Vec::new();
     for (at, step) in job.steps.iter().enumerate() {
-        let mut findings = Findings { follows_failure: failure.is_some(), ..Findings::default() };
+        let mut findings = Findings::default();
         steps.push(match step {
             Task::Pipeline(step) => planning.step(step, at > 0, &mut findings)?,
             Task::Command(step) => planning.command(step, &mut findings),
@@ -140,7 +140,7 @@ impl Planning<'_> {
         let state = start.given;
         step.plugins.iter().for_each(|plugin| self.look_at(plugin, &plugin.executable, findings));
         if let Err(failure) = lake_paths::check(project, step, options.datestamp) {
-            findings.fail(None, failure);
+            findings.fail(one_line(&failure), failure);
         }
         let (mut streams, mut reads, mut loads) = (Vec::new(), Vec::new(), Vec::new());
         match prepare::catalog(project, step.tap()) {
@@ -163,11 +163,11 @@ impl Planning<'_> {
                 reads = planned.streams;
             }
             Err(failure) => {
+                let text = format!("{}: {}", step.tap().name, one_line(&failure));
                 if failure.kind() == ErrorKind::NoInput && follows {
-                    let text = format!("{}: {}", step.tap().name, one_line(&failure));
                     findings.warn(text + "; an earlier step may create it");
                 } else {
-                    findings.fail(Some(step.tap()), failure);
+                    findings.fail(text, failure);
                 }
             }
         }
@@ -192,7 +192,7 @@ impl Planning<'_> {
     fn command(&self, step: &CommandStep, findings: &mut Findings) -> StepPlan {
         self.look_at(&step.plugin, step.executable(), findings);
         if let Err(failure) = step.arguments() {
-            findings.fail(None, failure);
+            findings.fail(one_line(&failure), failure);
         }
         StepPlan {
             step: step.name.clone(),
@@ -213,9 +213,10 @@ impl Planning<'_> {
     /// Looks for the program of a plugin, and for variables that it lacks.
     fn look_at(&self, plugin: &Plugin, executable: &Path, findings: &mut Findings) {
         if !executable.is_file() {
+            let path = executable.display();
             let missing = std::io::ErrorKind::NotFound.into();
             let failure = prepare::program(self.project, plugin, vec![]).not_started(missing);
-            findings.fail(Some(plugin), failure);
+            findings.fail(format!("{}: there is no program {path}", plugin.name), failure);
         }
         if !plugin.missing.names().is_empty() {
             let names: Vec<&str> = plugin.missing.names().into_iter().collect();
@@ -230,8 +231,6 @@ struct Findings {
     warnings: Vec<String>,
     /// The first thing that would make a run fail.
     failure: Option<Error>,
-    /// Whether an earlier step has one, which is the one returned.
-    follows_failure: bool,
 }
 
 impl Findings {
@@ -242,13 +241,8 @@ impl Findings {
         }
     }
 
-    /// Notes what would make a run fail: the failure that the plan is returned with in short, any
-    /// other one whole.
-    fn fail(&mut self, plugin: Option<&Plugin>, failure: Error) {
-        let of = plugin.map(|plugin| format!("{}: ", plugin.name)).unwrap_or_default();
-        let is_returned = self.failure.is_none() && !self.follows_failure;
-        let text = if is_returned { failure.message().to_owned() } else { one_line(&failure) };
-        self.warn(of + &text);
+    fn fail(&mut self, text: String, failure: Error) {
+        self.warn(text);
         self.failure.get_or_insert(failure);
     }
 }
@@ -267,7 +261,7 @@ fn plan_or_failure(
             planned
         }
         Err(failure) => {
-            findings.fail(None, failure);
+            findings.fail(one_line(&failure), failure);
             PluginPlan::default()
         }
     }

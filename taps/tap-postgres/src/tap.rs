@@ -301,8 +301,8 @@ impl TapPostgres {
             .with("table", select.table)
     }
 
-    /// Writes the statement for the rows before the bookmark that came with tables since it, and has
-    /// the next bookmark say which tables there are.
+    /// Writes the statement for the rows before the bookmark that came with tables since it, and
+    /// has the next bookmark say which tables there are.
     fn attached(
         &mut self,
         stream: &Stream,

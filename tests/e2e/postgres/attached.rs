@@ -34,7 +34,8 @@ fn rows_of_tables_that_were_attached_later_are_read_once() {
         let next = reader.run();
         assert_eq!((ids(&next, "t"), told(&next)), ([104, 200].into(), none.clone()), "{user}");
         source.psql(
-            "CREATE TABLE old (LIKE t); INSERT INTO old SELECT n, at(n), n FROM generate_series(1, 3) n;
+            "CREATE TABLE old (LIKE t);
+             INSERT INTO old SELECT n, at(n), n FROM generate_series(1, 3) n;
              CREATE TABLE deep (LIKE t) PARTITION BY RANGE (id);
              ALTER TABLE deep ATTACH PARTITION old FOR VALUES FROM (0) TO (10);
              ALTER TABLE t ATTACH PARTITION deep FOR VALUES FROM (0) TO (100)",

@@ -39,29 +39,19 @@ fn a_plan_fails_by_what_its_run_would_fail_by() {
     wrong["user"] = "nobody_of_this_name".into();
     let loaders = format!("  - {{name: pg, executable: target-postgres, config: {wrong}}}\n");
     let gone = "  - {name: gone, executable: ./gone}\n";
-    let tap = |name, program| {
-        format!("  - {{name: {name}, executable: {program}, capabilities: [catalog]}}\n")
-    };
-    let more = tap("tap-x", "./x") + &tap("tap-gone", "./gone");
-    let project = Project::with(&more, &(loaders + gone), "");
+    let more = "  - {name: tap-x, executable: ./x, capabilities: [catalog]}\n";
+    let project = Project::with(more, &(loaders + gone), "");
     project.script("x", REFUSED);
     let plan =
         |words: &[&str]| project.chorus(&["plan", "--datestamp", DAY, "--json"]).args(words).go();
-    for (words, exit, short, said) in [
-        (["tap-x", "target-csv"], 77, "cannot discover", "the account is locked"),
-        (["tap-csv", "gone"], 78, "cannot start the plugin", "executable: "),
+    for (words, exit, said) in [
+        (["tap-x", "target-csv"], 77, "the account is locked"),
+        (["tap-csv", "gone"], 78, "there is no program"),
     ] {
         let planned = plan(&words).exits(exit);
-        let plan = planned.text();
-        assert!(plan.contains(short), "{words:?} {plan}");
-        // Its details are said once, by the error.
-        assert!(!plan.contains("the account is locked"), "{plan}");
-        assert!(planned.stderr.contains(said), "{words:?} {}", planned.stderr);
+        assert!(planned.text().contains(said), "{words:?} {}", planned.text());
         project.run(&words).exits(exit);
     }
-    // What another step would fail by is said nowhere else.
-    let planned = plan(&["tap-gone", "target-csv", "tap-x", "target-csv"]).exits(78);
-    assert!(planned.text().contains("the account is locked"), "{}", planned.text());
     let planned = plan(&["tap-csv", "pg"]);
     let ran = project.run(&["tap-csv", "pg"]);
     assert_ne!(ran.code, 0);

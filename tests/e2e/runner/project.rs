@@ -352,7 +352,7 @@ fn days_are_not_filled_with_a_step_that_is_the_same_each_day() {
     ] {
         let outcome = fill(words, from).exits(78);
         says(&outcome, &["a step that has no day", "plugin: tap-csv", "plugin: target-plain"]);
-        says(&outcome, &["put ${DATESTAMP} into the settings"]);
+        says(&outcome, &["put \"${DATESTAMP}\" into the settings"]);
         assert!(
             !project.root.join("plain").exists() && !project.lake().join("source=csv").exists()
         );

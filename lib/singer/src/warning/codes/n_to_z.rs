@@ -178,8 +178,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-SECRET-LITERAL",
-        "A password or token stands in a file as it is. Write `\"${NAME}\"` there, and put the value \
-         into `.env` or a variable.",
+        "A password or token stands in a file as it is. Write `\"${NAME}\"` there, and put the \
+         value into `.env` or a variable.",
     ),
     (
         "W-SELECT-NOTHING",
