@@ -182,8 +182,8 @@ pub fn check_days(plan: &[DayPlan]) -> Result<()> {
         .with("step", step.name());
     let named = |failure: Error, plugin: &Plugin| failure.with("plugin", &plugin.name);
     let hint = format!(
-        "put \"${{DATESTAMP}}\" into the settings, or the `env`, of one of them, such as {}; or run \
-         it once: chorus run {}",
+        "put \"${{DATESTAMP}}\" into the settings, or the `env`, of one of them, such as {}; or \
+         run it once: chorus run {}",
         step.plugins()[0].name,
         step.name()
     );
