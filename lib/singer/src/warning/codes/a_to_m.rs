@@ -235,7 +235,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-LINK-OUTSIDE",
-        "A link leads out of the folder that is read, or back into it. Its target is left out.",
+        "A link on a server leads out of the folder that is read, or a link leads to a folder that \
+         contains it. Its target is left out.",
     ),
     (
         "W-LOCK-UNSURE",
