@@ -30,6 +30,7 @@ mod api {
 mod conformance {
     mod canaries;
     mod hostile;
+    mod mappers;
     mod mistakes;
     mod private_files;
     mod schema_bombs;

@@ -31,7 +31,7 @@ fn states(outcome: &Outcome) -> Vec<Value> {
 fn every_connector_is_here() {
     let here = taps().into_iter().map(|tap| tap.name);
     let here = here.chain(super::subjects::targets().into_iter().map(|target| target.name));
-    // What stands between both has its cases in `mapping/`.
+    // What stands between both is run over all of them.
     let here: BTreeSet<_> = here.chain(["map-streams"]).collect();
     assert_eq!(here, BTreeSet::from(CONNECTORS));
 }
