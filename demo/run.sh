@@ -139,9 +139,26 @@ load $day history replace-partition
 run 'psql -X -d "$WAREHOUSE" \
     -c "SELECT _sdc_datestamp, count(*) FROM history.orders GROUP BY 1 ORDER BY 1"'
 
+say "A contract protects people: the columns it names are protected before anything is written"
+TAP_POSTGRES_PROTECT_KEY=$(head -c 32 /dev/urandom | base64)
+export TAP_POSTGRES_PROTECT_KEY
+run "tap-postgres --config $work/source.json --config ENV --set tables='[\"public.customers\"]' \\
+    --set contracts='[\"demo/customers.odcs.yaml\"]' \\
+    | target-postgres --config $work/target.json --set default_target_schema=protected >>$work/state"
+run 'psql -X -d "$WAREHOUSE" \
+    -c "SELECT customer_id, contact_name, postal_code, phone FROM protected.customers LIMIT 3"'
+"${psql[@]}" -At -d "$source_database" -c \
+    "SELECT v FROM customers, unnest(array[contact_name, address, phone]) AS v
+     WHERE length(v) > 5" >$work/personal
+"${psql[@]}" -At -d "$target_database" -c "SELECT t::text FROM protected.customers AS t" >$work/protected
+! grep -qFf $work/personal $work/protected || fail "a protected value is in the table"
+echo "none of $(wc -l <$work/personal) names, addresses and phones is in the table"
+rm $work/personal $work/protected
+
 say "Done"
 cat <<END
 Two sources, two days and a rerun: $(sums | wc -l) data files below $lake, and in the target
-database the tables of $day (schema public) and of both days (schema history).
+database the tables of $day (schema public), of both days (schema history), and the customers
+with protected columns (schema protected).
 $work has the folders, the settings and the states; a private cluster is gone again.
 END

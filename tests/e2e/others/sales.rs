@@ -245,3 +245,32 @@ fn a_file_changed_after_it_was_published_is_not_loaded() {
         support::run::pipe(from_lake(&sources.lake(), DAY), to_database(&target, &json!({})));
     assert_ne!(target_outcome.code, 0, "the target must not take it for a whole day");
 }
+
+#[test]
+fn the_contract_of_the_demo_lets_no_personal_value_reach_the_table() {
+    let sources = Sources::new("sales_protected_source");
+    let target = database("sales_protected_target");
+    let tap = from_database(
+        &sources.database,
+        &json!({
+            "tables": ["public.customers"], "contracts": [root().join("demo/customers.odcs.yaml")],
+        }),
+    );
+    let tap = tap
+        .env("TAP_POSTGRES_PROTECT_KEY", "MDk4MWtmZ2hqd2VydHl1aW9wYXNkZmdoamtsenhjdmI=")
+        .args(["--config", "ENV"]);
+    pipe_succeeds(tap, to_database(&target, &json!({})));
+    let written = target.psql("SELECT t::text FROM customers AS t");
+    assert_eq!(written.lines().count(), 5, "{written}");
+    let personal = sources.database.psql(
+        "SELECT v FROM customers, unnest(array[contact_name, address, postal_code, phone]) AS v
+         WHERE length(v) > 3",
+    );
+    assert!(personal.lines().count() > 8, "{personal}");
+    for value in personal.lines() {
+        assert!(!written.contains(value), "{value}: {written}");
+    }
+    // What is not personal is there as it was.
+    let names = "SELECT string_agg(company_name, '|' ORDER BY customer_id) FROM customers";
+    assert_eq!(target.psql(names), sources.database.psql(names));
+}
