@@ -20,12 +20,12 @@ pub struct Settings {
     #[serde(flatten)]
     pub connection: ConnectionSettings,
     /// Schemas to discover, as a list or separated by commas. By default all schemas except those
-    /// of the system.
+    /// of the system, and also by an empty list, as in Meltano.
     #[serde(default)]
     pub filter_schemas: Option<Names>,
     /// Tables to read, as a list or separated by commas. A name is `schema.table`, and `*` stands
-    /// for any text: `[public.orders, "sales.*"]`. By default all tables. With a catalog, a table
-    /// must also be selected there.
+    /// for any text: `[public.orders, "sales.*"]`. By default all tables; an empty list is refused.
+    /// With a catalog, a table must also be selected there.
     #[serde(default)]
     pub tables: Option<Names>,
     /// Replication method and key by table, with names as in `tables`: `{"public.orders":
@@ -211,7 +211,10 @@ pub enum Arrays {
 }
 
 impl Settings {
-    /// Refuses what is accepted by name only, and a run without a record.
+    /// Refuses what is accepted by name only, and a run without a record or a table.
+    ///
+    /// The rule: an empty list of what to read does not stand for all there is. It is refused, or
+    /// told where the programs that this one replaces read all (`filter_schemas`).
     pub fn check(&self) -> Result<()> {
         let mut methods = self.replication.values().filter_map(|replication| replication.method);
         if self.default_replication_method.into_iter().chain(&mut methods).any(Method::is_by_log) {
@@ -221,6 +224,17 @@ impl Settings {
             return Err(Error::new(ErrorKind::Config, "cannot use 0 as the limit of records")
                 .with("setting", "max_record_count")
                 .hint("set it to 1 or more, or remove it to read all records"));
+        }
+        if self.tables.as_ref().is_some_and(|names| names.list().is_empty()) {
+            return Err(Error::new(ErrorKind::Config, "cannot read an empty list of tables")
+                .with("setting", "tables")
+                .hint("name a table, or leave the setting out to read all tables"));
+        }
+        if self.filter_schemas.is_some() && self.schemas().is_none() {
+            singer::warn!(
+                "W-SETTING-UNUSED",
+                "`filter_schemas` is empty, which leaves out no schema: name one, or remove it"
+            );
         }
         Ok(())
     }
@@ -246,6 +260,11 @@ impl Settings {
     /// Returns the method of streams whose catalog entry has none.
     pub fn method(&self) -> Option<ReplicationMethod> {
         self.default_replication_method.map(Method::of_singer)
+    }
+
+    /// Returns the names of `filter_schemas`, if there are any.
+    pub fn schemas(&self) -> Option<Vec<String>> {
+        self.filter_schemas.as_ref().map(Names::list).filter(|names| !names.is_empty())
     }
 
     /// Returns the names and patterns of `tables`.
@@ -334,6 +353,8 @@ mod tests {
             r#"{"default_replication_method":"LOG_BASED"}"#,
             r#"{"replication":{"a.b":{"method":"LOG_BASED"}}}"#,
             r#"{"max_record_count":0}"#,
+            r#"{"tables":[]}"#,
+            r#"{"tables":" , "}"#,
         ] {
             assert_eq!(settings(json).check().unwrap_err().kind(), ErrorKind::Config, "{json}");
         }

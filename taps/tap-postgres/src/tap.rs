@@ -91,8 +91,7 @@ impl Tap for TapPostgres {
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
         self.begin()?;
-        let schemas = self.settings.filter_schemas.as_ref().map(settings::Names::list);
-        let schemas = schemas.filter(|names| !names.is_empty());
+        let schemas = self.settings.schemas();
         let mut relations = catalog::relations(&mut self.client, schemas.as_deref())?;
         for schema in schemas.iter().flatten() {
             if !relations.iter().any(|relation| relation.schema == *schema) {

@@ -73,6 +73,27 @@ fn tables_are_read_by_name_with_and_without_a_catalog() {
 }
 
 #[test]
+fn an_empty_list_does_not_stand_for_all_in_silence() {
+    let source = source();
+    for empty in [json!([]), json!("[]"), json!(","), json!("")] {
+        for more in [&["--discover"][..], &[]] {
+            let tables = with(&source, &json!({ "tables": empty })).args(more).go().exits(78);
+            assert!(tables.stderr.contains("setting: tables"), "{empty}: {}", tables.stderr);
+            assert!(tables.stderr.contains("leave the setting out"), "{empty}: {}", tables.stderr);
+            assert!(tables.stdout.is_empty());
+        }
+        // Meltano's tap reads all schemas then.
+        let schemas = with(&source, &json!({ "filter_schemas": empty })).go().success();
+        assert_eq!(read(&schemas).len(), 5, "{empty}");
+        let told = "W-SETTING-UNUSED: `filter_schemas` is empty";
+        assert_eq!(schemas.stderr.matches(told).count(), 1, "{empty}: {}", schemas.stderr);
+    }
+    let some = with(&source, &json!({ "filter_schemas": ["sales"] })).go().success();
+    assert_eq!(read(&some).len(), 2);
+    assert!(!some.stderr.contains("W-SETTING-UNUSED"), "{}", some.stderr);
+}
+
+#[test]
 fn names_that_stand_for_no_table_end_the_run() {
     let source = source();
     let mut catalog = discovered(&source, &json!({}));
