@@ -239,4 +239,5 @@ mod runner {
     mod states;
     mod variables;
     mod warnings;
+    mod windows;
 }

@@ -15,6 +15,7 @@ mod file;
 mod job;
 mod lines;
 pub mod locks;
+pub mod moment;
 pub mod names;
 pub mod plain;
 pub mod plugin;

@@ -12,7 +12,7 @@ mod zone;
 pub use boolean::BooleanWords;
 pub use number::NumberFormat;
 pub use time::TimeFormat;
-pub use zone::{ZonedTimes, has_offset};
+pub use zone::{NoMoment, ZonedTimes, has_offset, moment_in};
 
 use crate::schema::Kind;
 

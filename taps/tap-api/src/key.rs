@@ -3,8 +3,11 @@
 use std::cmp::Ordering;
 
 use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use singer::convert::{NoMoment, moment_in};
 
 /// How moments are written in requests, and read in keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,24 +58,55 @@ impl TimeFormat {
         }
     }
 
-    /// Reads a moment, in RFC 3339 as well; texts without an offset are of the zone.
+    /// Reads a moment, in RFC 3339 as well; texts without an offset are of the zone. One that the
+    /// zone has twice is the earlier one: more is read then, and nothing is missed.
     pub fn read(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
+        self.said(text)?.moment(zone)
+    }
+
+    /// Tells why a text that says a time is none of the zone.
+    pub fn unclear(&self, text: &str, zone: &TimeZone) -> Option<NoMoment> {
+        match self.said(text)? {
+            Said::Local(local) => moment_in(local, zone).err(),
+            Said::Moment(_) | Said::Day(_) => None,
+        }
+    }
+
+    fn said(&self, text: &str) -> Option<Said> {
         let read = match self {
             Self::Rfc3339 | Self::Date => None,
             Self::Epoch => floor(text).and_then(|second| Timestamp::from_second(second).ok()),
             Self::EpochMs => floor(text).and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             Self::Pattern(pattern) => {
-                jiff::fmt::strtime::parse(pattern, text).ok().and_then(|it| {
-                    let civil = || {
-                        let date = it.to_date().ok()?;
-                        let civil = it.to_datetime().unwrap_or_else(|_| date.into());
-                        Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
-                    };
-                    it.to_timestamp().ok().or_else(civil)
-                })
+                let it = jiff::fmt::strtime::parse(pattern, text).ok();
+                let local = |it: BrokenDownTime| {
+                    let moment = it.to_timestamp().ok().map(Said::Moment);
+                    let time = || it.hour().and(it.to_datetime().ok()).map(Said::Local);
+                    moment.or_else(time).or_else(|| it.to_date().ok().map(Said::Day))
+                };
+                return it.and_then(local).or_else(|| said(text));
             }
         };
-        read.or_else(|| moment(text, zone))
+        read.map(Said::Moment).or_else(|| said(text))
+    }
+}
+
+/// What a text says of a moment.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Moment(Timestamp),
+    Local(DateTime),
+    Day(Date),
+}
+
+impl Said {
+    fn moment(self, zone: &TimeZone) -> Option<Timestamp> {
+        let local = match self {
+            Self::Moment(moment) => return Some(moment),
+            Self::Local(local) => local,
+            Self::Day(day) => day.into(),
+        };
+        Some(local.to_zoned(zone.clone()).ok()?.timestamp())
     }
 }
 
@@ -86,13 +120,16 @@ fn floor(text: &str) -> Option<i64> {
 
 /// Reads RFC 3339, or a date and time, or a date.
 pub fn moment(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    let stamp = text.parse::<Timestamp>().ok();
-    let civil = || {
-        let date = || text.parse::<Date>().ok().map(DateTime::from);
-        let civil = text.parse::<DateTime>().ok().or_else(date)?;
-        Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
+    said(text)?.moment(zone)
+}
+
+fn said(text: &str) -> Option<Said> {
+    let local = || {
+        let pieces = Pieces::parse(text).ok()?;
+        let date = pieces.date();
+        Some(pieces.time().map_or(Said::Day(date), |time| Said::Local(date.to_datetime(time))))
     };
-    stamp.or_else(civil)
+    text.parse().ok().map(Said::Moment).or_else(local)
 }
 
 /// What a replication key is.

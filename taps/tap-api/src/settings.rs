@@ -24,7 +24,8 @@ pub struct Settings {
     pub datestamp: Option<String>,
     /// Time zone in which a `datestamp` or a `window_days` begins. It also applies to `{start}` and
     /// `{end}` if `time_format` writes no zone. By default UTC; if the bookmark or `start_date` has
-    /// another offset, such a `time_format` uses that offset.
+    /// another offset, such a `time_format` uses that offset. A `start_date` that the zone skips or
+    /// has twice needs an offset.
     pub time_zone: Option<String>,
     /// What streams that do not say otherwise do.
     #[serde(flatten)]

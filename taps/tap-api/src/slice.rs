@@ -10,6 +10,7 @@ use singer::{Context as _, Error, ErrorKind, Result, ResultExt};
 
 use crate::key::TimeFormat;
 use crate::settings::Settings;
+use crate::stream::StreamSpec;
 use crate::template::Fills;
 
 /// A part of a read, complete in itself.
@@ -55,6 +56,18 @@ impl Calendar {
         let datestamp = settings.datestamp.as_deref().map(str::parse).transpose()?;
         let now = Timestamp::now().to_zoned(zone.clone());
         Ok(Self { datestamp, zone, is_set: settings.time_zone.is_some(), now })
+    }
+
+    /// Refuses a `start_date` that the time zone skips or has twice.
+    pub fn check_start(&self, spec: &StreamSpec) -> Result<()> {
+        let format = spec.time_format.as_ref().unwrap_or(&TimeFormat::Rfc3339);
+        let Some(text) = &spec.start_date else { return Ok(()) };
+        let Some(none) = format.unclear(text, &self.zone) else { return Ok(()) };
+        let failure = Error::new(ErrorKind::Config, "cannot use a time")
+            .with("stream", &spec.name)
+            .with("start_date", text)
+            .with("reason", none.why.0);
+        Err(failure.hint(none.hint.unwrap_or_else(|| "correct `start_date`".to_owned())))
     }
 
     /// Tells whether one day is read, whatever the bookmarks say.

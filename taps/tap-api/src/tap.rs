@@ -74,6 +74,7 @@ impl Tap for TapApi {
         let all: Vec<_> = all.collect();
         specs.iter_mut().zip(all).for_each(|(spec, sums)| spec.decides = sums);
         let calendar = Calendar::new(&settings)?;
+        specs.iter().try_for_each(|spec| calendar.check_start(spec))?;
         let api = Api {
             client,
             address,

@@ -241,3 +241,42 @@ fn a_read_that_finds_not_even_the_row_of_its_bookmark_is_told() {
         assert!(!told(&stderr), "{stderr}");
     }
 }
+
+#[test]
+fn a_start_that_the_zone_skips_or_has_twice_is_refused_and_the_hint_is_taken() {
+    let web = days();
+    let go = |start: &str, zone: &str, format: Option<&str>| {
+        let mut stream = stream(&json!({ "start_date": start }));
+        if let Some(format) = format {
+            stream["time_format"] = format.into();
+        }
+        tap_api(&web.url, &stream, &json!({ "time_zone": zone })).go()
+    };
+    let (berlin, minutes) = ("Europe/Berlin", Some("%d.%m.%Y %H:%M"));
+    for (start, zone, format) in [
+        ("2025-03-30T02:30:00", berlin, None),
+        ("2025-10-26 02:00:00", berlin, Some("epoch")),
+        ("30.03.2025 02:59", berlin, minutes),
+        ("2025-11-02T01:30:00", "America/New_York", Some("date")),
+    ] {
+        let refused = go(start, zone, format).exits(78);
+        for says in [start, "stream: t", "clocks were set"] {
+            assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+        }
+        let hints: Vec<&str> = refused.stderr.split('"').skip(1).step_by(2).collect();
+        assert_eq!(hints.len(), 2, "{}", refused.stderr);
+        for hint in hints {
+            go(hint, zone, format).success();
+        }
+    }
+    assert!(web.targets().iter().all(|target| !target.contains("02%3A59")), "{:?}", web.targets());
+    for (start, zone, format) in [
+        ("2025-03-30T03:00:00", berlin, None),
+        ("30.03.2025 03:00", berlin, minutes),
+        ("2025-04-25", "Africa/Cairo", None),
+        ("25.04.2025", "Africa/Cairo", Some("%d.%m.%Y")),
+        ("2025-03-30T02:30:00", "UTC", None),
+    ] {
+        go(start, zone, format).success();
+    }
+}

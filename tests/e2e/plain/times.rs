@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use support::cluster::{Database, database};
 use support::folder;
-use support::run::{file, ours_to_end};
+use support::run::{file, ours, ours_to_end};
 
 use super::files::{config, run};
 
@@ -36,6 +36,43 @@ fn a_run_waits_for_its_start_and_does_not_begin_after_its_end() {
     assert_eq!(database.psql("SELECT count(*) FROM sales"), "1");
     let late = run(root).env("CHORUS_CLOCK", "2026-01-31T18:00:00Z").go().exits(78);
     assert!(late.stderr.contains("the end is in the past"), "{}", late.stderr);
+}
+
+#[test]
+fn a_time_that_the_zone_skips_or_has_twice_is_refused_and_the_hint_is_taken() {
+    let folder = folder();
+    let validate = |times: &str| {
+        let text = format!(
+            "sources:\n{LOCAL}target: {{type: postgres, database: w, table: t}}\n{times}\n"
+        );
+        file(folder.path(), "config.yaml", text);
+        ours("chorus").args(["validate"]).args([folder.path().join("config.yaml")]).go()
+    };
+    for (key, zone, time, says) in [
+        ("start_time", "Europe/Berlin", "2030-03-31 02:15", "clocks were set forward"),
+        ("start_time", "Europe/Berlin", "2030-10-27T02:00", "clocks were set back"),
+        ("end_time", "America/New_York", "2030-03-10 02:59:59", "clocks were set forward"),
+        ("end_time", "UTC", "2030-11-03T01:30[America/New_York]", "clocks were set back"),
+    ] {
+        let line = |time: &str| format!("timezone: {zone}\n{key}: {time}");
+        let refused = validate(&line(time)).exits(78);
+        let place = format!("column: {}", key.len() + 3);
+        for says in [says, &place, &format!("key: {key}"), "with an offset"] {
+            assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+        }
+        let hints: Vec<&str> = refused.stderr.split('"').skip(1).step_by(2).collect();
+        assert_eq!(hints.len(), 2, "{}", refused.stderr);
+        for hint in hints {
+            validate(&line(hint)).success();
+            validate(&line(&format!("\"{hint}\""))).success();
+        }
+    }
+    // A day begins at its first moment, also one without a midnight.
+    validate("timezone: Africa/Cairo\nstart_time: 2030-04-26").success();
+    validate("timezone: Europe/Berlin\nstart_time: 2030-03-31 03:00").success();
+    validate("start_time: 2030-03-31 02:15").success();
+    let none = validate("start_time: 2030-02-30").exits(78);
+    assert!(none.stderr.contains("write YYYY-MM-DD"), "{}", none.stderr);
 }
 
 #[test]

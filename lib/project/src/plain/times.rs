@@ -1,13 +1,13 @@
 //! Moments of the plain shape.
 
-use jiff::civil::{Date, DateTime};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
 use places::Spot;
 use singer::Result;
 
 use super::given::{Given, misfit};
 use super::model::Times;
+use crate::moment;
 
 /// Reads `start_time`, `end_time` and `timezone`.
 pub(super) fn read(given: &Given) -> Result<Times> {
@@ -26,9 +26,9 @@ pub(super) fn read(given: &Given) -> Result<Times> {
     let moment_of = |key: &str, is_end: bool| -> Result<Option<(Timestamp, String, Spot)>> {
         let Some(one) = given.get(key) else { return Ok(None) };
         let text = one.value.as_str().unwrap_or_default();
-        let moment = moment(text.trim(), &own, is_end).ok_or_else(|| {
-            misfit(one.spot, key, "it is not a time")
-                .hint("write YYYY-MM-DD HH:MM, YYYY-MM-DD, or with a zone YYYY-MM-DDTHH:MM+01:00")
+        let moment = moment::read(text.trim(), &own, is_end).map_err(|none| {
+            let hint = none.hint.unwrap_or_else(|| format!("write {}", moment::FORMS));
+            misfit(one.spot, key, none.why.0).hint(hint)
         })?;
         Ok(Some((moment, text.to_owned(), one.spot)))
     };
@@ -45,18 +45,4 @@ pub(super) fn read(given: &Given) -> Result<Times> {
     }
     let plain = |found: Option<(Timestamp, String, Spot)>| found.map(|(at, text, _)| (at, text));
     Ok(Times { start: plain(start), end: plain(end), zone })
-}
-
-fn moment(text: &str, zone: &TimeZone, is_end: bool) -> Option<Timestamp> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Some(moment);
-    }
-    // A date alone is the whole day.
-    if !text.contains(':') {
-        let date: Date = text.parse().ok()?;
-        let date = if is_end { date.checked_add(1.day()).ok()? } else { date };
-        return Some(date.to_zoned(zone.clone()).ok()?.timestamp());
-    }
-    let time: DateTime = text.parse().ok()?;
-    Some(time.to_zoned(zone.clone()).ok()?.timestamp())
 }

@@ -1,9 +1,10 @@
 //! When runs of a schedule may begin: from a moment on, up to a moment, between times of each day.
 
 use jiff::civil::{Time, time};
-use jiff::fmt::temporal::{DateTimeParser, Pieces};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, Zoned};
+use project::moment;
+use singer::convert::NoMoment;
 use singer::{Error, ErrorKind, Result};
 
 /// The bounds of a schedule; without any it is always open.
@@ -29,8 +30,11 @@ impl Window {
     /// zone; else that of the schedule. A date alone is the whole day.
     pub(super) fn read(start: Option<&str>, end: Option<&str>, zone: &TimeZone) -> Result<Self> {
         let read = |name: &str, text: Option<&str>| {
-            let edge = text.map(|text| edge(text.trim(), zone, name == "end_time"));
-            edge.map(|edge| edge.ok_or_else(|| unread(name, text.unwrap_or_default()))).transpose()
+            let edge = |text: &str| {
+                let edge = edge(text.trim(), zone, name == "end_time");
+                edge.map_err(|none| unread(name, text, none))
+            };
+            text.map(edge).transpose()
         };
         let mut window = Self::default();
         let mut daily = (None, None);
@@ -84,68 +88,32 @@ impl Window {
     }
 }
 
-fn edge(text: &str, zone: &TimeZone, is_end: bool) -> Option<Edge> {
-    let parser = DateTimeParser::new();
-    // The name of a zone, or an offset, may stand apart.
-    let (text, apart) = match text.rsplit_once(' ') {
-        Some((text, last)) if !last.starts_with(|c: char| c.is_ascii_digit()) => {
-            (text.trim_end(), Some(zone_of(&parser, last)?))
-        }
-        _ => (text, None),
-    };
+fn edge(text: &str, zone: &TimeZone, is_end: bool) -> Result<Edge, NoMoment> {
     if text.find(':').is_some_and(|colon| colon < 3) {
-        return daily(&parser, text, apart, is_end);
+        return daily(text, is_end);
     }
-    let pieces = Pieces::parse(text).ok()?;
-    let offset = pieces.to_numeric_offset().map(TimeZone::fixed);
-    let own = match offset {
-        Some(offset) => Some(offset),
-        None if text.ends_with(['Z', 'z']) => Some(TimeZone::UTC),
-        None => pieces.to_time_zone().ok()?,
-    };
-    let zone = own.or(apart).unwrap_or_else(|| zone.clone());
-    let date = pieces.date();
-    let moment = match pieces.time() {
-        Some(time) => date.to_datetime(time).to_zoned(zone).ok()?.timestamp(),
-        None if is_end => {
-            let next = date.tomorrow().ok()?.to_zoned(zone).ok()?;
-            next.timestamp().checked_sub(1.nanosecond()).ok()?
-        }
-        None => date.to_zoned(zone).ok()?.timestamp(),
-    };
-    Some(Edge::Moment(moment))
+    moment::read(text, zone, is_end).map(Edge::Moment)
 }
 
-fn daily(
-    parser: &DateTimeParser,
-    text: &str,
-    apart: Option<TimeZone>,
-    is_end: bool,
-) -> Option<Edge> {
+fn daily(text: &str, is_end: bool) -> Result<Edge, NoMoment> {
+    let (text, apart) = moment::apart(text)?;
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.'));
     let (clock, rest) = text.split_at(end.unwrap_or(text.len()));
-    let zone = if rest.is_empty() { apart } else { Some(zone_of(parser, rest)?) };
+    let zone = if rest.is_empty() { apart } else { Some(moment::zone_of(rest)?) };
     let is_midnight = is_end && matches!(clock, "24:00" | "24:00:00");
-    let read = if is_midnight { Time::MAX } else { clock.parse().ok()? };
+    let read = if is_midnight { Time::MAX } else { clock.parse().map_err(|_| moment::UNREAD)? };
     // The last second is whole: a run that is due in it may begin.
     let is_whole = is_end && read.subsec_nanosecond() == 0;
     let last = time(read.hour(), read.minute(), read.second(), 999_999_999);
-    Some(Edge::Daily(if is_whole { last } else { read }, zone))
+    Ok(Edge::Daily(if is_whole { last } else { read }, zone))
 }
 
-fn zone_of(parser: &DateTimeParser, text: &str) -> Option<TimeZone> {
-    let inner = text.trim_start_matches('[').trim_end_matches(']');
-    if matches!(inner, "Z" | "z" | "UTC" | "utc" | "GMT") {
-        return Some(TimeZone::UTC);
-    }
-    parser.parse_time_zone(inner).ok()
-}
-
-fn unread(name: &str, text: &str) -> Error {
-    refuse("cannot read a time").with(name, text).hint(
-        "write HH:MM for a time of each day, or YYYY-MM-DD, or YYYY-MM-DD HH:MM, or with a zone \
-         YYYY-MM-DDTHH:MM+01:00",
-    )
+fn unread(name: &str, text: &str, none: NoMoment) -> Error {
+    let hint = || format!("write HH:MM for a time of each day, or {}", moment::FORMS);
+    refuse("cannot use a time")
+        .with(name, text)
+        .with("reason", none.why.0)
+        .hint(none.hint.unwrap_or_else(hint))
 }
 
 fn refuse(message: &str) -> Error {

@@ -1,10 +1,12 @@
 //! The zone of times that are written without an offset.
 //!
 //! The rule: a time without an offset never gets one by itself. A setting names its zone, or it
-//! stays without one and that is reported.
+//! stays without one and that is reported. A time that its zone skips or has twice is none: nothing
+//! says which moment was meant.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::{TimeFormat, Unfit};
 use crate::canonical;
@@ -68,6 +70,33 @@ impl ZonedTimes {
     }
 }
 
+/// Why a time that a setting gives is no moment.
+#[derive(Clone, Debug)]
+pub struct NoMoment {
+    /// For people; never the text itself.
+    pub why: Unfit,
+    /// What to write, where that is more than the form of a time.
+    pub hint: Option<String>,
+}
+
+/// Returns the moment of a time that a setting gives, in its zone.
+pub fn moment_in(local: DateTime, zone: &TimeZone) -> Result<Timestamp, NoMoment> {
+    let moment = |offset: Offset| {
+        let beyond = |_| NoMoment { why: BEYOND, hint: None };
+        offset.to_timestamp(local).map_err(beyond)
+    };
+    let (why, first, second) = match zone.to_ambiguous_timestamp(local).offset() {
+        AmbiguousOffset::Unambiguous { offset } => return moment(offset),
+        // As the clocks show them, on both sides of what they skip.
+        AmbiguousOffset::Gap { before, after } => (NEVER, (after, before), (before, after)),
+        AmbiguousOffset::Fold { before, after } => (TWICE, (before, before), (after, after)),
+    };
+    let shown = |(meant, shown)| Ok(moment(meant)?.display_with_offset(shown).to_string());
+    let (first, second) = (shown(first)?, shown(second)?);
+    let hint = format!("write the time with an offset: \"{first}\" or \"{second}\"");
+    Err(NoMoment { why, hint: Some(hint) })
+}
+
 /// Tells whether a date-time in canonical text has an offset, or is none that could have one.
 pub fn has_offset(text: &[u8]) -> bool {
     let Some(time) = text.get(10..) else { return true };
@@ -77,6 +106,39 @@ pub fn has_offset(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_a_setting_that_its_zone_skips_or_has_twice_is_no_moment() {
+        let moment = |zone: &str, local: &str| {
+            let found = moment_in(local.parse().unwrap(), &TimeZone::get(zone).unwrap());
+            found.map(|moment| moment.to_string())
+        };
+        for (zone, local, expected) in [
+            ("UTC", "2026-03-29T02:30:00", "2026-03-29T02:30:00Z"),
+            ("Europe/Berlin", "2026-03-29T01:59:59", "2026-03-29T00:59:59Z"),
+            ("Europe/Berlin", "2026-03-29T03:00:00", "2026-03-29T01:00:00Z"),
+            ("Europe/Berlin", "1880-01-01T00:00:00", "1879-12-31T23:06:32Z"),
+        ] {
+            assert_eq!(moment(zone, local).unwrap(), expected, "{zone} {local}");
+        }
+        for (zone, local, why, first, second) in [
+            ("Europe/Berlin", "2026-03-29T02:00:00", NEVER, "03:00:00+02:00", "01:00:00+01:00"),
+            ("Europe/Berlin", "2026-10-25T02:30:00", TWICE, "02:30:00+02:00", "02:30:00+01:00"),
+            ("America/St_Johns", "2026-03-08T02:59:00", NEVER, "03:59:00-02:30", "01:59:00-03:30"),
+            ("Australia/Lord_Howe", "2026-04-05T01:45:00", TWICE, "01:45:00+11:00", "+10:30"),
+        ] {
+            let found = moment(zone, local).unwrap_err();
+            assert_eq!(found.why, why, "{zone} {local}");
+            let hint = found.hint.unwrap();
+            assert!(hint.contains(first) && hint.contains(second), "{hint}");
+            // The hint works: its two times are as far apart as the offsets.
+            let shown: Vec<&str> = hint.split('"').skip(1).step_by(2).collect();
+            let moments = shown.iter().map(|text| text.parse::<Timestamp>().unwrap());
+            let moments: Vec<Timestamp> = moments.collect();
+            assert_ne!(moments[0], moments[1], "{hint}");
+        }
+        assert_eq!(moment("America/New_York", "9999-12-31T23:00:00").unwrap_err().why, BEYOND);
+    }
 
     #[test]
     fn a_time_without_an_offset_gets_that_of_the_zone() {
