@@ -1,6 +1,8 @@
 //! Turns other encodings into UTF-8, and fails where a byte has no meaning.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use encoding_rs::{DecoderResult, Encoding};
 use singer::{Error, ErrorKind, Result};
@@ -15,8 +17,31 @@ pub enum TextEncoding {
     Latin1,
     /// UTF-16, by its byte order mark; without one by where its NUL bytes are, else little-endian.
     Utf16,
+    /// ISO 8859-9 or 8859-11 (TIS-620). On the web their names mean a code page of Windows, which
+    /// has characters at 0x80 to 0x9f; here these bytes have no meaning.
+    Iso(&'static Encoding),
     /// One of the encodings of the WHATWG standard.
     Other(&'static Encoding),
+}
+
+/// A file whose encoding may be doubted, once for all files that share the flag.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    pub(crate) path: String,
+    pub(crate) told: Arc<AtomicBool>,
+}
+
+impl Doubt {
+    /// Warns that the encoding is doubtful, unless it was said before.
+    pub(crate) fn tell(&self, encoding: &str, why: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            singer::warn!(
+                "W-ENCODING-DOUBTFUL",
+                "{} is read as {encoding}, but {why}: check `encoding`",
+                self.path
+            );
+        }
+    }
 }
 
 impl TextEncoding {
@@ -35,6 +60,7 @@ impl TextEncoding {
                     "utf-16-le" | "utf16le" => "utf-16le",
                     "utf-16-be" | "utf16be" => "utf-16be",
                     "mac-roman" | "macroman" => "macintosh",
+                    "cp874" => "windows-874",
                     "cp932" | "ms932" => "shift_jis",
                     "cp936" => "gbk",
                     "cp949" => "euc-kr",
@@ -43,14 +69,23 @@ impl TextEncoding {
                 };
                 let found = Encoding::for_label_no_replacement(label.as_bytes())
                     .or_else(|| Encoding::for_label_no_replacement(name.trim().as_bytes()));
-                Self::Other(found.ok_or_else(|| {
+                let found = found.ok_or_else(|| {
                     Error::new(ErrorKind::Config, "cannot find the encoding")
                         .with("encoding", name)
                         .hint(
                             "known names are utf-8, utf-16, latin-1, cp1252, shift_jis, gbk and \
                                so on",
                         )
-                })?)
+                })?;
+                // The web reads ISO 8859-1, -9 and -11 by the code pages of Windows; a name with
+                // the number of the code page asks for it.
+                let of_windows = ["125", "874"].iter().any(|number| word.contains(number));
+                match found.name() {
+                    "windows-1252" if word.starts_with("ansi-x3.4") => Self::Utf8,
+                    "windows-1252" if !of_windows => Self::Latin1,
+                    "windows-1254" | "windows-874" if !of_windows => Self::Iso(found),
+                    _ => Self::Other(found),
+                }
             }
         })
     }
@@ -58,11 +93,21 @@ impl TextEncoding {
     /// Wraps the input so that it reads UTF-8. What it reads fails with `Data` and the offset in
     /// the input where a byte has no meaning.
     pub fn decode<'a>(self, input: Box<dyn Read + Send + 'a>) -> Box<dyn Read + Send + 'a> {
+        self.decode_doubting(input, None)
+    }
+
+    /// The same, telling of Latin-1 with bytes that are nothing but control characters in it: such
+    /// text is mostly of a code page of Windows.
+    pub(crate) fn decode_doubting<'a>(
+        self,
+        input: Box<dyn Read + Send + 'a>,
+        doubt: Option<Doubt>,
+    ) -> Box<dyn Read + Send + 'a> {
         let decoder = match self {
             Self::Utf8 => return input,
-            Self::Latin1 => Decoder::Latin1,
+            Self::Latin1 => Decoder::Latin1(doubt),
             Self::Utf16 => Decoder::Sniff,
-            Self::Other(encoding) => {
+            Self::Iso(encoding) | Self::Other(encoding) => {
                 Decoder::Standard(Box::new(encoding.new_decoder_with_bom_removal()))
             }
         };
@@ -80,18 +125,19 @@ impl TextEncoding {
         })
     }
 
-    /// Returns the bytes that a code page of Windows lacks: the standard makes control characters
-    /// of them, which nobody has written.
+    /// Returns the bytes that an encoding of single bytes lacks: the standard makes control
+    /// characters of them, which nobody has written.
     fn lacking(self) -> Vec<u8> {
-        let Self::Other(encoding) = self else { return Vec::new() };
-        if !encoding.name().starts_with("windows-") {
-            return Vec::new();
-        }
+        let (encoding, is_iso) = match self {
+            Self::Iso(encoding) => (encoding, true),
+            Self::Other(encoding) if encoding.is_single_byte() => (encoding, false),
+            _ => return Vec::new(),
+        };
         let is_control = |byte: &u8| {
             let text = encoding.decode_without_bom_handling(std::slice::from_ref(byte)).0;
             text.chars().any(char::is_control)
         };
-        (0x80..=0x9f).filter(is_control).collect()
+        CONTROLS.filter(|byte| is_iso || is_control(byte)).collect()
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -99,6 +145,8 @@ impl TextEncoding {
             Self::Utf8 => "UTF-8",
             Self::Latin1 => "ISO-8859-1",
             Self::Utf16 => "UTF-16",
+            Self::Iso(encoding) if encoding.name() == "windows-1254" => "ISO-8859-9",
+            Self::Iso(_) => "ISO-8859-11",
             Self::Other(encoding) => encoding.name(),
         }
     }
@@ -106,8 +154,11 @@ impl TextEncoding {
 
 const BLOCK_BYTES: usize = 64 << 10;
 
+/// Where ISO 8859 has control characters, and the code pages of Windows have others.
+const CONTROLS: std::ops::RangeInclusive<u8> = 0x80..=0x9f;
+
 enum Decoder {
-    Latin1,
+    Latin1(Option<Doubt>),
     Sniff,
     Standard(Box<encoding_rs::Decoder>),
 }
@@ -145,6 +196,13 @@ impl Decoding<'_> {
         }
         let bytes = &self.bytes[..self.filled];
         let Decoder::Standard(decoder) = &mut self.decoder else {
+            if let Decoder::Latin1(Some(doubt)) = &self.decoder
+                && let Some(at) = bytes.iter().position(|byte| CONTROLS.contains(byte))
+            {
+                let (byte, at) = (bytes[at], self.offset + at as u64);
+                let why = format!("byte {at} (0x{byte:x}) is no character in it, as in cp1252");
+                doubt.tell(self.name, &why);
+            }
             let written = encoding_rs::mem::convert_latin1_to_utf8(bytes, &mut self.text);
             self.unread = 0..written;
             self.offset += bytes.len() as u64;
@@ -176,7 +234,10 @@ fn unreadable(encoding: &str, at: u64) -> io::Error {
         Error::new(ErrorKind::Data, "cannot read the text in its encoding")
             .with("encoding", encoding)
             .with("byte", at)
-            .hint("set `encoding` to the encoding of the file"),
+            .hint(
+                "set `encoding` to the encoding of the file; text of Windows is of a code page, \
+                 such as cp1250 to cp1258",
+            ),
     )
 }
 
@@ -227,6 +288,14 @@ mod tests {
         check("utf-16be", b"\xfe\xff\0a", "a");
         check("shift_jis", b"\x93\xfa\x96\x7b", "日本");
         check("iso-8859-15", b"\xa4", "€");
+        check("iso-8859-9", b"\xf0\xfd\xa0", "ğı\u{a0}");
+        check("latin5", b"\xfe", "ş");
+        check("windows-1254", b"\x80", "€");
+        check("tis-620", b"\xa1", "ก");
+        check("cp874", b"\x85\xa1", "…ก");
+        check("cp819", b"\x9f\xe9", "\u{9f}é");
+        check("ISO_8859-1:1987", b"\x80", "\u{80}");
+        check("koi8-r", b"\x80\xc1", "─а");
         check("latin-1", &vec![0xe9; 200_000], &"é".repeat(200_000));
     }
 
@@ -244,6 +313,18 @@ mod tests {
         check("cp1252", b"abc\x9d", "3");
         check("windows-1255", b"a\xd9", "1");
         check("windows-874", b"\x85\x81", "1");
+        for (name, bytes) in [
+            ("iso-8859-9", b"ab\x80"),
+            ("latin5", b"ab\x9e"),
+            ("tis-620", b"ab\x85"),
+            ("iso-8859-11", b"ab\x93"),
+            ("iso-8859-2", b"ab\x8a"),
+            ("iso-8859-15", b"ab\x9f"),
+            ("latin2", b"ab\x85"),
+        ] {
+            check(name, bytes, "2");
+        }
+        assert_eq!(TextEncoding::named("ANSI_X3.4-1968").unwrap(), TextEncoding::Utf8);
         check("utf-16le", b"a\0\x00\xdcb\0", "2");
         check("utf-16le", b"a\0b", "2");
         assert_eq!(TextEncoding::named("klingon").unwrap_err().kind(), ErrorKind::Config);

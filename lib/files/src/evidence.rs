@@ -56,7 +56,7 @@ pub(crate) fn compare(setting: TextEncoding, head: &[u8]) -> Result<TextEncoding
 /// the setting is likely to be wrong, though it need not be.
 pub(crate) fn looks_like_utf_8(setting: TextEncoding, head: &[u8]) -> bool {
     let single = match setting {
-        TextEncoding::Latin1 => true,
+        TextEncoding::Latin1 | TextEncoding::Iso(_) => true,
         TextEncoding::Other(named) => named.is_single_byte(),
         TextEncoding::Utf8 | TextEncoding::Utf16 => false,
     };
@@ -95,7 +95,7 @@ fn is_utf_16(setting: TextEncoding) -> bool {
     match setting {
         TextEncoding::Utf16 => true,
         TextEncoding::Other(named) => named == UTF_16LE || named == UTF_16BE,
-        TextEncoding::Utf8 | TextEncoding::Latin1 => false,
+        TextEncoding::Utf8 | TextEncoding::Latin1 | TextEncoding::Iso(_) => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use disk::Sum;
@@ -10,7 +11,7 @@ use singer::{Context, Error, ErrorKind, Result};
 
 use crate::compress::{Codec, Limits};
 use crate::disk::DiskFile;
-use crate::encoding::TextEncoding;
+use crate::encoding::{Doubt, TextEncoding};
 use crate::evidence;
 use crate::failure::{changed, read_failure};
 use crate::identity::Identity;
@@ -67,20 +68,25 @@ impl OpenFile {
         seen.held.as_ref().map(|(bytes, crc)| (*bytes, crc.sum()))
     }
 
-    /// Returns the decompressed text in UTF-8, and whether the setting of its encoding is in doubt;
-    /// call it once.
+    /// Returns the decompressed text in UTF-8, and tells where the setting of its encoding is in
+    /// doubt, unless that was `told`; call it once.
     ///
     /// Fails with `Data` when the first bytes prove that the setting is wrong.
     pub fn checked_text(
         &self,
         setting: TextEncoding,
         limits: Limits,
-    ) -> Result<(Box<dyn Read + Send>, bool)> {
+        told: &Arc<AtomicBool>,
+    ) -> Result<Box<dyn Read + Send>> {
         let mut plain = self.text(TextEncoding::Utf8, limits)?;
         let head = head(&mut plain)?;
         let encoding = evidence::compare(setting, &head).with("path", &self.path)?;
-        let doubtful = evidence::looks_like_utf_8(setting, &head);
-        Ok((encoding.decode(Box::new(Cursor::new(head).chain(plain))), doubtful))
+        let doubt = Doubt { path: self.path.clone(), told: Arc::clone(told) };
+        if evidence::looks_like_utf_8(setting, &head) {
+            doubt.tell(setting.name(), "its text is also valid UTF-8");
+        }
+        let input = Box::new(Cursor::new(head).chain(plain));
+        Ok(encoding.decode_doubting(input, Some(doubt)))
     }
 
     /// Checks that the file is still the one opened and was read to its end.

@@ -17,6 +17,8 @@ mod tests;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -56,7 +58,7 @@ pub struct Table {
     /// The files that the columns were found in, and what they were; none with a catalog.
     discovered: Vec<(String, Identity)>,
     /// The setting of the encoding was found to be in doubt, and that was told.
-    doubted: Cell<bool>,
+    doubted: Arc<AtomicBool>,
     /// The delimiter was found to be in doubt, and that was told.
     doubted_delimiter: Cell<bool>,
     /// A header was found to be in doubt, and that was told.
@@ -95,7 +97,7 @@ impl Table {
             found: None,
             forms: BTreeMap::new(),
             discovered: Vec::new(),
-            doubted: Cell::new(false),
+            doubted: Arc::default(),
             doubted_delimiter: Cell::new(false),
             doubted_header: Cell::new(false),
             doubted_row: Cell::new(false),
@@ -305,16 +307,8 @@ impl Table {
     }
 
     /// Returns the text of a file that was opened.
-    fn text(&self, path: &str, file: &OpenFile) -> Result<Box<dyn Read + Send>> {
-        let (text, doubtful) = file.checked_text(self.encoding, self.limits)?;
-        if doubtful && !self.doubted.replace(true) {
-            singer::warn!(
-                "W-ENCODING-DOUBTFUL",
-                "{path} is read as {}, but its text is also valid UTF-8: check `encoding`",
-                self.settings.text.encoding()
-            );
-        }
-        Ok(text)
+    fn text(&self, file: &OpenFile) -> Result<Box<dyn Read + Send>> {
+        file.checked_text(self.encoding, self.limits, &self.doubted)
     }
 
     fn dialect(&self, delimiter: ShortText) -> Result<Dialect> {

@@ -150,10 +150,33 @@ impl RemoteFile {
         if attributes != self.attributes {
             return Err(Failure::Refused(self.changed("after the reconnect it is another file")));
         }
+        if !self.goes_on(client, &handle)? {
+            return Err(Failure::Refused(self.changed("after the reconnect it has other bytes")));
+        }
         self.asked.clear();
         self.asked_to = self.offset;
         self.handle = Some((generation, handle.clone()));
         Ok(handle)
+    }
+
+    /// Tells whether the file has the bytes that were read of it last.
+    ///
+    /// The rule: a file goes on where it stopped only if the bytes before are those that were read,
+    /// for a server does not number its files, and another one may have their size and time.
+    fn goes_on(&self, client: &mut Client, handle: &[u8]) -> Attempt<bool> {
+        let mut read = self.packet.get(packet::DATA_START..).unwrap_or_default();
+        while !read.is_empty() {
+            let bytes = u32::try_from(read.len()).unwrap_or(self.block).min(self.block);
+            let number = client.ask(handle, self.offset - read.len() as u64, bytes)?;
+            let Some(packet) = client.bytes(number, &self.path)? else { return Ok(false) };
+            let given = packet::data(&packet)?;
+            if given.is_empty() || !read.starts_with(given) {
+                return Ok(false);
+            }
+            read = &read[given.len()..];
+            client.give_back(packet);
+        }
+        Ok(true)
     }
 
     fn changed(&self, how: &str) -> Error {

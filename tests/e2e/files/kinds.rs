@@ -150,6 +150,27 @@ fn an_encoding_that_the_bytes_contradict_is_refused() {
 }
 
 #[test]
+fn bytes_of_windows_in_text_of_iso_8859_are_refused_and_in_latin_1_told() {
+    let scratch = folder();
+    // Far behind the first bytes of the file, and of two files alike: it is said once.
+    let far = [b"n\n".to_vec(), b"caf\xe9\n".repeat(40_000), b"5 \x80\n".to_vec()].concat();
+    for name in ["a.csv", "b.csv"] {
+        file(scratch.path(), name, &far);
+    }
+    let outcome = tap(scratch.path(), &json!({ "encoding": "latin-1" })).go().success();
+    assert_eq!(outcome.records("t")[40_000]["n"], "5 \u{80}");
+    let told = "byte 200004 (0x80) is no character in it, as in cp1252: check `encoding`";
+    assert_eq!(outcome.stderr.matches(told).count(), 1, "{}", outcome.stderr);
+    let outcome = tap(scratch.path(), &json!({ "encoding": "cp1252" })).go().success();
+    assert_eq!(outcome.records("t")[40_000]["n"], "5 €");
+    assert!(!outcome.stderr.contains("check `encoding`"), "{}", outcome.stderr);
+    for encoding in ["iso-8859-9", "iso-8859-15", "latin2"] {
+        let outcome = tap(scratch.path(), &json!({ "encoding": encoding })).go().exits(65);
+        assert!(outcome.stderr.contains("byte: 200004"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn hidden_files_and_several_names_of_a_file_bring_no_rows_twice() {
     let scratch = folder();
     for name in ["orders_1.csv", ".git/b.csv", ".tmp.csv", "sub/.hidden.csv"] {

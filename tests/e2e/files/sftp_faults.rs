@@ -180,6 +180,26 @@ fn a_file_that_changes_while_it_is_read_is_read_another_time() {
     }
 }
 
+#[test]
+fn a_file_does_not_go_on_in_another_of_its_size_and_time() {
+    let server = Sshd::start();
+    let large = rows().repeat(20);
+    let path = server.put("/in/a.csv", &large);
+    let settings = settings(&server, "/in/a.csv");
+    let (whole, _) = undisturbed(&settings);
+    let other = path.with_extension("new");
+    fs::write(&other, large.replace("value", "VALUE")).unwrap();
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    File::options().append(true).open(&other).unwrap().set_modified(time).unwrap();
+    let outcome = ours("tap-sftp").config(&settings).go_amid(|| {
+        fs::rename(&other, &path).unwrap();
+        server.signal(Signal::KILL, false);
+    });
+    whole.after_fault(&outcome, &[75]);
+    assert!(outcome.stderr.contains("it has other bytes"), "{}", outcome.stderr);
+    assert!(bookmark(&outcome).is_null());
+}
+
 /// What happens to a file, in words and in deed.
 type Change = (&'static str, fn(&Path));
 

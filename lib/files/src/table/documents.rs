@@ -139,7 +139,7 @@ impl Table {
         summed: bool,
     ) -> Result<(OpenFile, Option<Input>)> {
         let file = self.open(path, summed)?;
-        let mut text = self.text(path, &file)?;
+        let mut text = self.text(&file)?;
         let head = open::head(&mut text)?;
         if head.trim_ascii().is_empty() {
             self.check_empty(path, file.identity().size)?;

@@ -66,7 +66,7 @@ impl Table {
         let format = self.settings.format.or_else(|| Format::of(path));
         if format.is_none() && Format::is_text(path) {
             let file = self.open(path, false)?;
-            let (text, _) = file.checked_text(self.encoding, self.limits)?;
+            let text = self.text(&file)?;
             let mut text = self.without_footer(text);
             let head = open::head(&mut text).map_err(|failure| file.explain(failure))?;
             return Ok(self.told_by(&head));
@@ -160,7 +160,7 @@ impl Table {
         }
         for path in kept.keys().filter(|path| Format::is_text(path)) {
             let file = self.open(path, false)?;
-            let (text, _) = file.checked_text(self.encoding, self.limits)?;
+            let text = self.text(&file)?;
             let head = open::head(&mut self.without_footer(text))?;
             let (first, _) = self.first_lines(&head);
             let found = DELIMITERS.into_iter().filter(|byte| first.contains(byte));

@@ -56,7 +56,7 @@ impl Table {
     fn reader(&self, path: &str, delimiter: ShortText, summed: bool) -> Result<(OpenFile, Input)> {
         let file = self.open(path, summed)?;
         let dialect = self.dialect(delimiter)?;
-        let text = self.without_footer(self.text(path, &file)?);
+        let text = self.without_footer(self.text(&file)?);
         let mut reader = Reader::new(text, &dialect);
         reader.skip_lines(self.settings.text.skip_rows)?;
         Ok((file, reader))

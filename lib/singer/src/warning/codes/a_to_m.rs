@@ -124,7 +124,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-ENCODING-DOUBTFUL",
-        "A file is read in one encoding, but its text is also valid UTF-8. Check `encoding`.",
+        "A file is read in one encoding, but its text is also valid UTF-8, or has bytes of a code \
+         page of Windows. Check `encoding`.",
     ),
     (
         "W-END-BY-REFUSAL",
