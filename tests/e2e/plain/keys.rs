@@ -50,6 +50,37 @@ fn words_of_settings_are_checked_before_the_run() {
 }
 
 #[test]
+fn texts_that_a_connector_would_refuse_are_refused_with_their_place() {
+    let folder = folder();
+    let validate = |source: &str| {
+        let text = format!("sources:\n- {{{source}}}\noutput_csv_path: out/all.csv\n");
+        file(folder.path(), "config.yaml", text);
+        ours("chorus").args(["validate"]).args([folder.path().join("config.yaml")]).go()
+    };
+    let api = |path: &str| format!("type: api, url: 'https://x.example', records_path: {path}");
+    for path in ["$", "'$[*]'", "$.data.items", "\"$['a b'][0].*\"", "'${WAY}'", "'$.${WAY}[*]'"] {
+        validate(&api(path)).success();
+    }
+    for path in ["data", "$..items", "'$.a[?(@.b>1)]'", "$.", "'$[-1]'"] {
+        let done = validate(&api(path)).exits(78);
+        for says in ["path of the records", "key: records_path", "line: 2", "column: 55"] {
+            assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+        }
+        assert!(done.stderr.contains("hint: use names"), "{}", done.stderr);
+    }
+    let local = |text: &str| format!("type: local, path: data, delimiter: {text}");
+    for text in ["';'", "'\\t'", "'||'", "'${SIGN}'"] {
+        validate(&local(text)).success();
+    }
+    for text in ["\"\\n\"", "'123456789012345678901'"] {
+        let done = validate(&local(text)).exits(78);
+        for says in ["as a delimiter", "key: delimiter", "line: 2", "column: 40"] {
+            assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+        }
+    }
+}
+
+#[test]
 fn names_without_letters_are_refused_and_shown() {
     let folder = folder();
     let root = folder.path();

@@ -37,7 +37,7 @@ impl RecordsPath {
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = |at: usize| {
             Err(Error::new(ErrorKind::Config, "cannot read the path of the records")
-                .with("path", text)
+                .with("value", text)
                 .with("at", at + 1)
                 .hint("use names, positions and `[*]`, like `$.data.items[*]`"))
         };

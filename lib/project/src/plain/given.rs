@@ -1,11 +1,13 @@
 //! What a mapping of the plain shape gives: the values of its keys, each with its place.
 
+use files::json::RecordsPath;
+use files::{ShortText, TextEncoding};
 use places::{Inner, Member, Node, Spot};
 use serde_json::{Map, Value};
 use singer::near::{ALIKE, nearest};
 use singer::{Error, Result};
 
-use super::keys::{Form, Key};
+use super::keys::{Form, Key, Rule};
 use super::span::duration;
 use super::types;
 use crate::plugin::holds_secret;
@@ -137,7 +139,14 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
             _ => Err(misfit("it is not the address of an API")
                 .hint("write an address that begins with https:// or http://")),
         },
-        (Form::Text | Form::Secret | Form::Url, _) => {
+        (Form::Of(rule), Value::String(text)) => {
+            let judged = if has_variable(text) { Ok(()) } else { judge(rule, text) };
+            judged.map(|()| scalar.clone()).map_err(|failure| {
+                let Spot { line, column } = node.spot;
+                failure.with("key", key).with("line", line).with("column", column)
+            })
+        }
+        (Form::Text | Form::Secret | Form::Url | Form::Of(_), _) => {
             Err(misfit("it is not a text").hint("put it in quotes, so that it stays as written"))
         }
         (Form::Port, Value::Number(number))
@@ -170,6 +179,16 @@ fn value(node: &Node, key: &str, form: Form) -> Result<Value> {
             None => Err(misfit("it is not a time span").hint("write 60s, 5m or 1h")),
         },
         (Form::Part | Form::Types, _) => Ok(Value::Null),
+    }
+}
+
+/// Judges a text as the connector does that it is for: what it would refuse is refused here, with
+/// the place.
+fn judge(rule: Rule, text: &str) -> Result<()> {
+    match rule {
+        Rule::Delimiter => ShortText::read("delimiter", text).map(drop),
+        Rule::Encoding => TextEncoding::named(text).map(drop),
+        Rule::RecordsPath => RecordsPath::parse(text).map(drop),
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Form {
     Port,
     /// An address that begins with http:// or https://, or with a variable.
     Url,
+    /// A text that its connector judges, or a variable.
+    Of(Rule),
     /// Columns, each with its type.
     Types,
     Boolean,
@@ -31,6 +33,16 @@ pub(super) enum Form {
     Seconds,
     /// Read by itself.
     Part,
+}
+
+/// The rule by which a connector reads a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Delimiter,
+    /// The name of an encoding.
+    Encoding,
+    /// Where the records of an answer are.
+    RecordsPath,
 }
 
 const fn key(name: &'static str, form: Form) -> Key {
@@ -75,8 +87,8 @@ pub(super) const TOP: &[Key] = &[
 pub(super) const LOCAL: &[Key] = &[
     needed("path"),
     key("format", FORMATS),
-    key("delimiter", Form::Text),
-    key("encoding", Form::Text),
+    key("delimiter", Form::Of(Rule::Delimiter)),
+    key("encoding", Form::Of(Rule::Encoding)),
     key("header", Form::Boolean),
     key("rename_headers", Form::Boolean),
     key("skip_rows", Form::Count),
@@ -89,7 +101,7 @@ pub(super) const API: &[Key] = &[
     key("auth_token", Form::Secret),
     key("scheme", Form::Text),
     key("folder_param", Form::Text),
-    key("records_path", Form::Text),
+    key("records_path", Form::Of(Rule::RecordsPath)),
 ];
 
 pub(super) const SFTP: &[Key] = &[
@@ -104,8 +116,8 @@ pub(super) const SFTP: &[Key] = &[
     alias("remote_path", "path", true),
     key("stability_seconds", Form::Count),
     key("format", FORMATS),
-    key("delimiter", Form::Text),
-    key("encoding", Form::Text),
+    key("delimiter", Form::Of(Rule::Delimiter)),
+    key("encoding", Form::Of(Rule::Encoding)),
     key("header", Form::Boolean),
     key("rename_headers", Form::Boolean),
     key("skip_rows", Form::Count),

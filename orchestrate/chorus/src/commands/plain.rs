@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use files::TextEncoding;
 use project::plain::{Made, Plain, Purpose};
 use project::source::Source;
 use project::{Warnings, warning};
@@ -23,26 +22,12 @@ pub fn read(file: &Path, warnings: &Warnings) -> Result<Plain> {
         .map_err(|failure| {
             failure.with("path", file.display()).hint("check the path; the file must be UTF-8")
         })?;
-    let plain = Plain::read(&text)
-        .and_then(|plain| check_encodings(&plain).map(|()| plain))
-        .map_err(|failure| failure.with("path", file.display()))?;
+    let plain = Plain::read(&text).map_err(|failure| failure.with("path", file.display()))?;
     for warning in &plain.warnings {
         warnings.warn(warning.clone());
     }
     warnings.check()?;
     Ok(plain)
-}
-
-/// Refuses encodings that nobody knows.
-fn check_encodings(plain: &Plain) -> Result<()> {
-    for source in &plain.sources {
-        let Some(name) = source.text("encoding").filter(|name| !name.contains('$')) else {
-            continue;
-        };
-        TextEncoding::named(name)
-            .map_err(|failure| source.at("encoding", failure.with("key", "encoding")))?;
-    }
-    Ok(())
 }
 
 /// Prints a file in its canonical form.
