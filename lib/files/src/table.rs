@@ -274,7 +274,7 @@ impl Table {
         if progress.is_unsaved() {
             rows.checkpoint(progress.saved())?;
         }
-        self.tell_unknown();
+        self.tell_unknown(stream);
         if rows.count() > 0 {
             self.tell_missing(stream);
         }
@@ -397,20 +397,10 @@ impl Table {
     }
 
     /// Warns of the columns that were left out because the catalog does not know them.
-    fn tell_unknown(&mut self) {
+    fn tell_unknown(&mut self, stream: &Stream) {
         let unknown = std::mem::take(&mut self.unknown);
-        if !unknown.is_empty() {
-            let told: Vec<_> = unknown.iter().take(COLUMNS_TOLD).map(String::as_str).collect();
-            singer::warn!(
-                "W-COLUMN-UNKNOWN",
-                "stream {}: left out {} columns of its files that are not in the catalog ({}{}): \
-                 to read them, write the catalog again with --discover, or run without one",
-                self.name(),
-                unknown.len(),
-                told.join(", "),
-                if told.len() < unknown.len() { ", ..." } else { "" },
-            );
-        }
+        let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
+        stream.warn_of_unknown("its files", &unknown);
     }
 
     /// Warns of the columns that no file has which was read: all rows have null there, and where

@@ -64,6 +64,22 @@ impl Day {
         Ok(self.tables()?.iter().map(|table| table.partition.manifest.stream()).collect())
     }
 
+    /// Says of streams which partition they are read from, and warns of columns that they lack.
+    ///
+    /// The rule: a catalog may be of another day, or of another source. What names the partition
+    /// comes from the partition that is read.
+    pub fn prepare(&self, streams: &mut [&mut Stream]) -> Result<()> {
+        for stream in streams {
+            let table = self.table(stream)?;
+            let partition = table.partition.manifest.keyword();
+            let unknown: Vec<_> =
+                table.names().into_iter().filter(|name| !stream.knows(name)).collect();
+            stream.warn_of_unknown("its table", &unknown);
+            stream.schema.insert(singer::schema::PARTITION.to_owned(), partition);
+        }
+        Ok(())
+    }
+
     /// Returns the paths of the files that [`Day::sync`] would read.
     pub fn plan(&self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let partition = &self.table(stream)?.partition;

@@ -108,9 +108,13 @@ impl Manifest {
     /// Returns the stream as a tap announces it: with the keyword that names its partition.
     pub fn stream(&self) -> singer::Stream {
         let mut schema = self.schema.clone();
-        let partition = json!({"source": self.source, "extracted_at": self.extracted_at});
-        schema.insert(singer::schema::PARTITION.to_owned(), partition);
+        schema.insert(singer::schema::PARTITION.to_owned(), self.keyword());
         singer::Stream::new(self.stream.clone(), schema, self.key_properties.clone())
+    }
+
+    /// Returns the keyword of a schema that names the partition.
+    pub(crate) fn keyword(&self) -> Value {
+        json!({"source": self.source, "extracted_at": self.extracted_at})
     }
 
     /// Tells whether the other one, which would take the place of this one, describes the same rows

@@ -82,6 +82,9 @@ pub struct Stream {
     pub fields: Map<String, Value>,
 }
 
+/// So many columns are named by a warning.
+const COLUMNS_TOLD: usize = 20;
+
 impl Stream {
     /// Makes a stream with this schema (an object with `properties`) and keys.
     pub fn new(name: impl Into<String>, schema: Map<String, Value>, keys: Vec<String>) -> Self {
@@ -108,6 +111,22 @@ impl Stream {
         let breadcrumb = ["properties".to_owned(), column.to_owned()];
         self.columns.iter().any(|known| known.name == column)
             || self.metadata.contains_key(&breadcrumb[..])
+    }
+
+    /// Warns of the columns that are left out because the catalog does not know them; `of` says
+    /// whose they are.
+    pub fn warn_of_unknown(&self, of: &str, columns: &[&str]) {
+        if !columns.is_empty() {
+            crate::warn!(
+                "W-COLUMN-UNKNOWN",
+                "stream {}: left out {} columns of {of} that are not in the catalog ({}{}): to \
+                 read them, write the catalog again with --discover, or run without one",
+                self.id,
+                columns.len(),
+                columns[..columns.len().min(COLUMNS_TOLD)].join(", "),
+                if columns.len() > COLUMNS_TOLD { ", ..." } else { "" }
+            );
+        }
     }
 
     /// Returns what a mapper makes of it: another name, schema or keys, and the same of all else.

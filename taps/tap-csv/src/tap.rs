@@ -86,6 +86,13 @@ impl Tap for TapCsv {
         }
     }
 
+    fn prepare(&mut self, streams: &mut [&mut Stream]) -> Result<()> {
+        match self {
+            Self::Day(day) => day.prepare(streams),
+            Self::Files(_) => Ok(()),
+        }
+    }
+
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         match self {
             Self::Day(day) => day.plan(stream, since),

@@ -62,6 +62,10 @@ impl Tap for TapLake {
         self.united
     }
 
+    fn prepare(&mut self, streams: &mut [&mut Stream]) -> Result<()> {
+        self.day.prepare(streams)
+    }
+
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         self.day.plan(stream, since)
     }

@@ -8,9 +8,6 @@ use crate::columns::Attribute;
 pub const REDISCOVER: &str =
     "the database has changed since the catalog was written: run discovery again";
 
-/// How many columns a warning names.
-const COLUMNS_TOLD: usize = 20;
-
 /// Returns the schema and name of a stream's table, as its metadata says, else by its id.
 pub fn address(stream: &Stream) -> Result<(String, String)> {
     let schema = stream.meta("schema-name").and_then(serde_json::Value::as_str);
@@ -76,17 +73,7 @@ pub fn pick<'a>(
 pub fn tell_unknown(stream: &Stream, found: &[Attribute]) {
     let unknown = found.iter().filter(|column| column.readable && !stream.knows(&column.name));
     let unknown: Vec<_> = unknown.map(|column| column.name.as_str()).collect();
-    if !unknown.is_empty() {
-        singer::warn!(
-            "W-COLUMN-UNKNOWN",
-            "stream {}: left out {} columns of its table that are not in the catalog ({}{}): to \
-             read them, write the catalog again with --discover, or run without one",
-            stream.id,
-            unknown.len(),
-            unknown[..unknown.len().min(COLUMNS_TOLD)].join(", "),
-            if unknown.len() > COLUMNS_TOLD { ", ..." } else { "" }
-        );
-    }
+    stream.warn_of_unknown("its table", &unknown);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use support::example::search_path;
 use support::folder;
 use support::lake::{self, manifest, partition};
 use support::pipes::{DAY, from_lake, to_lake};
-use support::run::{Outcome, Run, file, ours, pipe_succeeds};
+use support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
 
 use crate::project::generated::plugin;
 
@@ -157,4 +157,45 @@ fn the_runner_loads_a_day_by_tap_lake() {
     let failed = run().go();
     assert!(failed.stderr.contains("cannot read a day that no run has finished"), "{failed:?}");
     assert_ne!(failed.code, 0);
+}
+
+#[test]
+fn a_catalog_of_another_day_or_source_does_not_name_the_partition() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let later = file(scratch.path(), "later.csv", "id,text,new,more\n4,x,1,2\n");
+    let files = json!([{ "entity": "orders", "path": later, "keys": ["id"] }]);
+    for (source, day) in [("s", "2026-02-01"), ("other", "2026-02-02")] {
+        let tap = ours("tap-csv").config(&json!({ "files": files }));
+        pipe_succeeds(tap, to_lake(&lake, source, day));
+    }
+    let read = |day: &str| {
+        let tap = ours("tap-lake").set("output", lake.display()).set("datestamp", day);
+        [tap, from_lake(&lake, day)]
+    };
+    let catalog = read(DAY).map(|run| run.args(["--discover"]).go().success().text());
+    let mut catalog: Value = serde_json::from_str(&catalog[0]).unwrap();
+    let of_orders = |stream: &Value| stream["tap_stream_id"] == "orders";
+    catalog["streams"].as_array_mut().unwrap().retain(of_orders);
+    // A column that the catalog does not select is known to it.
+    let deselected =
+        json!({ "breadcrumb": ["properties", "more"], "metadata": {"selected": false} });
+    catalog["streams"][0]["metadata"].as_array_mut().unwrap().push(deselected);
+    for (source, day) in [("s", "2026-02-01"), ("other", "2026-02-02")] {
+        for run in read(day) {
+            let outcome = run.json("--catalog", &catalog).go().success();
+            let schema = outcome.messages().into_iter().find(|m| m["type"] == "SCHEMA").unwrap();
+            let named = json!({ "source": source, "extracted_at": day });
+            assert_eq!(schema["schema"]["x-partition"], named);
+            assert_eq!(outcome.records("orders"), [json!({ "id": 4, "text": "x" })]);
+            let told = "W-COLUMN-UNKNOWN: stream orders: left out 1 columns of its table that are \
+                        not in the catalog (new)";
+            assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+        }
+    }
+    // The copy of a day is that day, and no other one.
+    let tap = || read("2026-02-01").into_iter().next().unwrap().json("--catalog", &catalog);
+    pipe_succeeds(tap(), to_lake(&scratch.path().join("copy"), "s", "2026-02-01"));
+    let (_, wrong) = pipe(tap(), to_lake(&scratch.path().join("copy"), "s", DAY));
+    assert!(wrong.code == 78 && wrong.stderr.contains("another day"), "{}", wrong.stderr);
 }
