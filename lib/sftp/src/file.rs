@@ -35,6 +35,19 @@ pub struct RemoteFile {
     asked_to: u64,
     ahead: u64,
     block: u32,
+    end_known: End,
+}
+
+/// Whether the file ends where its size says: some servers tell a size that is not that of the
+/// bytes they give, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was not asked yet.
+    Open,
+    /// A byte behind it was asked for.
+    Asked(u32),
+    /// It does, or only a part is read.
+    Known,
 }
 
 /// Bytes asked for.
@@ -76,6 +89,7 @@ impl RemoteFile {
             asked_to: 0,
             ahead: AHEAD_FIRST,
             block: BLOCK_BYTES,
+            end_known: End::Open,
         })
     }
 
@@ -86,7 +100,7 @@ impl RemoteFile {
 
     /// Reads a part of the file alone, from here on.
     pub fn seek_to(&mut self, start: u64, bytes: u64) {
-        let asked: Vec<u32> = self.asked.drain(..).map(|asked| asked.number).collect();
+        let asked = self.drain_asked();
         if let Some((generation, _)) = &self.handle {
             self.server.with_same(*generation, |client| {
                 for number in asked {
@@ -94,6 +108,7 @@ impl RemoteFile {
                 }
             });
         }
+        self.end_known = End::Known;
         self.end = start.saturating_add(bytes).min(self.attributes.size);
         self.offset = start.min(self.end);
         self.asked_to = self.offset;
@@ -111,6 +126,9 @@ impl RemoteFile {
             let number = client.ask(&handle, self.asked_to, bytes)?;
             self.asked.push_back(Asked { number, offset: self.asked_to, bytes });
             self.asked_to += u64::from(bytes);
+        }
+        if self.asked_to >= self.end && self.end_known == End::Open {
+            self.end_known = End::Asked(client.ask(&handle, self.end, 1)?);
         }
         let Some(Asked { number, offset, bytes }) = self.asked.pop_front() else {
             return Err(packet::broken("a file that ends and does not").into());
@@ -138,6 +156,41 @@ impl RemoteFile {
         Ok(())
     }
 
+    /// Refuses a file with bytes behind its end.
+    fn check_end(&mut self, client: &mut Client, generation: u64) -> Attempt<()> {
+        let handle = self.handle(client, generation)?;
+        let number = match self.end_known {
+            End::Asked(number) => number,
+            End::Open => client.ask(&handle, self.end, 1)?,
+            End::Known => return Ok(()),
+        };
+        if client.bytes(number, &self.path)?.is_some() {
+            if client.fstat(&handle, &self.path)?.size != self.attributes.size {
+                return Err(self.changed("it is longer").into());
+            }
+            let message = "cannot read a file that has more bytes than its size says";
+            return Err(Error::new(ErrorKind::Temporary, message)
+                .with("path", &self.path)
+                .with("size", self.end)
+                .hint(
+                    "run again after its writer has finished; if this does not help, the server \
+                     tells wrong sizes, and must be set to send files as they are stored",
+                )
+                .into());
+        }
+        self.end_known = End::Known;
+        Ok(())
+    }
+
+    /// Takes the numbers of what was asked for.
+    fn drain_asked(&mut self) -> Vec<u32> {
+        let mut asked: Vec<u32> = self.asked.drain(..).map(|asked| asked.number).collect();
+        if let End::Asked(number) = self.end_known {
+            asked.push(number);
+        }
+        asked
+    }
+
     /// Returns the handle; opens the file again on a new connection, if it still is the same.
     fn handle(&mut self, client: &mut Client, generation: u64) -> Attempt<Vec<u8>> {
         if let Some((of, handle)) = &self.handle
@@ -154,6 +207,9 @@ impl RemoteFile {
             return Err(Failure::Refused(self.changed("after the reconnect it has other bytes")));
         }
         self.asked.clear();
+        if self.end_known != End::Known {
+            self.end_known = End::Open;
+        }
         self.asked_to = self.offset;
         self.handle = Some((generation, handle.clone()));
         Ok(handle)
@@ -196,10 +252,14 @@ impl Read for RemoteFile {
             return Ok(0);
         }
         if self.from >= self.packet.len() {
+            let server = Arc::clone(&self.server);
             if self.offset >= self.end {
+                if self.end_known != End::Known {
+                    let ends = server.with(|client, generation| self.check_end(client, generation));
+                    ends.map_err(io::Error::other)?;
+                }
                 return Ok(0);
             }
-            let server = Arc::clone(&self.server);
             let read = server.with(|client, generation| self.next(client, generation));
             read.map_err(io::Error::other)?;
         }
@@ -214,10 +274,10 @@ impl Read for RemoteFile {
 impl Drop for RemoteFile {
     fn drop(&mut self) {
         let Some((generation, handle)) = self.handle.take() else { return };
-        let asked = std::mem::take(&mut self.asked);
+        let asked = self.drain_asked();
         self.server.with_same(generation, |client| {
-            for asked in asked {
-                client.abandon(asked.number);
+            for number in asked {
+                client.abandon(number);
             }
             let _ = client.close(&handle);
         });

@@ -200,6 +200,17 @@ fn a_file_does_not_go_on_in_another_of_its_size_and_time() {
     assert!(bookmark(&outcome).is_null());
 }
 
+#[test]
+fn a_file_with_more_bytes_than_its_size_is_not_taken_for_whole() {
+    // Files of the kernel have the size 0.
+    let server = Sshd::start_with("ChrootDirectory none");
+    let settings = settings(&server, "/proc/filesystems");
+    let run = ours("tap-sftp").config(&settings).set("stability_seconds", 0);
+    let outcome = run.set("max_reconnects", 1).go().exits(75);
+    assert!(outcome.stderr.contains("more bytes than its size"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("size: 0"), "{}", outcome.stderr);
+}
+
 /// What happens to a file, in words and in deed.
 type Change = (&'static str, fn(&Path));
 
