@@ -77,7 +77,7 @@ impl HostKeys {
                 .with("key", format!("{} {shown}", key.algorithm()))
         };
         let path = match &self.trust {
-            Trust::Fingerprint(wanted) if bare(wanted) == bare(&shown) => return Ok(()),
+            Trust::Fingerprint(wanted) if wanted.to_string() == shown => return Ok(()),
             Trust::Fingerprint(wanted) => {
                 return Err(refuse(
                     "cannot trust the server: its key differs from `host_key_fingerprint`",
@@ -207,14 +207,10 @@ fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
     }
 }
 
-/// Returns a fingerprint without what people write around it.
-fn bare(fingerprint: &str) -> &str {
-    let text = fingerprint.trim();
-    text.strip_prefix("SHA256:").unwrap_or(text).trim_end_matches('=')
-}
-
 #[cfg(test)]
 mod tests {
+    use singer::Fingerprint;
+
     use super::*;
 
     const ONE: &str =
@@ -290,11 +286,12 @@ mod tests {
     #[test]
     fn a_pinned_fingerprint_is_all_that_counts() {
         let shown = key(ONE).fingerprint(HashAlg::Sha256).to_string();
-        let pinned = |text: &str| checked(Trust::Fingerprint(text.to_owned()), 22);
+        let pinned = |text: &str| checked(Trust::Fingerprint(Fingerprint::read(text).unwrap()), 22);
         pinned(&shown).unwrap();
         pinned(shown.strip_prefix("SHA256:").unwrap()).unwrap();
         pinned(&format!(" {shown}= ")).unwrap();
-        let failure = pinned("SHA256:abc").unwrap_err();
+        let other = key(TWO).fingerprint(HashAlg::Sha256).to_string();
+        let failure = pinned(&other).unwrap_err();
         assert!(failure.to_string().contains(&shown), "{failure}");
     }
 

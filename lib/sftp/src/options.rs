@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use russh::keys::PrivateKey;
-use singer::Secret;
+use singer::{Fingerprint, Secret};
 
 /// How to reach a server. Nothing of it but host, port and user is ever shown.
 pub struct Options {
@@ -35,8 +35,8 @@ pub struct Options {
 /// How a server proves that it is the right one.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// Its key has this SHA-256 fingerprint, as `SHA256:...`.
-    Fingerprint(String),
+    /// Its key has this SHA-256 fingerprint.
+    Fingerprint(Fingerprint),
     /// Its key is in this file.
     KnownHosts(PathBuf),
 }

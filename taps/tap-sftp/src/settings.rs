@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sftp::{Options, Trust, keys};
 use singer::settings::Common;
-use singer::{Context, Error, ErrorKind, OtherSetting, Result, Secret};
+use singer::{Context, Error, ErrorKind, Fingerprint, OtherSetting, Result, Secret};
 
 /// The settings of tap-sftp.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,7 +41,8 @@ pub struct TapSftpSettings {
     pub use_agent: bool,
     /// File with the keys of known servers. By default `~/.ssh/known_hosts`.
     pub known_hosts_file: Option<String>,
-    /// Fingerprint of the server's key, as `SHA256:...`. It replaces the file of known servers.
+    /// Fingerprint of the server's key, as `SHA256:...` with 43 characters. It replaces the file of
+    /// known servers.
     pub host_key_fingerprint: Option<String>,
     /// Accepts SHA-1 and ciphers in CBC mode if the server offers nothing better. They are weak: an
     /// attacker on the network may be able to read the data or pose as the server.
@@ -210,7 +211,10 @@ impl TapSftpSettings {
         }
         let known_hosts = || given(&self.known_hosts_file).unwrap_or("~/.ssh/known_hosts".into());
         let trust = match given(&self.host_key_fingerprint) {
-            Some(fingerprint) => Trust::Fingerprint(fingerprint),
+            Some(text) => {
+                let read = Fingerprint::read(&text);
+                Trust::Fingerprint(read.with("setting", "host_key_fingerprint")?)
+            }
             None => Trust::KnownHosts(at_home(&known_hosts())),
         };
         Ok(Options {

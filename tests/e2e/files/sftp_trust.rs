@@ -183,6 +183,33 @@ fn a_server_proves_who_it_is_before_it_is_told_anything() {
 }
 
 #[test]
+fn what_is_no_fingerprint_is_refused_and_the_hint_shows_one() {
+    let server = server();
+    let with = |text: &str| {
+        let pinned = ours("tap-sftp").config(&server.settings(&tables()));
+        pinned.set("host_key_fingerprint", text)
+    };
+    let right = login().fingerprint("host_ed25519");
+    let bare = right.strip_prefix("SHA256:").unwrap();
+    let key = login().public("host_ed25519");
+    for text in ["SHA256:x", "no", &right[..right.len() - 1], &format!("256 {right}"), &key] {
+        let outcome = with(text).go().exits(78);
+        for says in ["setting: host_key_fingerprint", "ssh-keyscan", "43 characters"] {
+            assert!(outcome.stderr.contains(says), "{says}: {}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("attacker"), "{}", outcome.stderr);
+    }
+    let told = with("SHA256:x").go().stderr;
+    let command = told.split('`').find(|part| part.starts_with("ssh-keyscan")).unwrap();
+    let command = command.replace("PORT", &server.port.to_string()).replace("HOST", "127.0.0.1");
+    let shown = Run::new("/bin/sh".as_ref()).args(["-c", &command]).go().success().text();
+    let found = shown.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap();
+    for text in [found, bare, &format!(" {found}= ")] {
+        reads(with(text));
+    }
+}
+
+#[test]
 fn hashed_names_and_the_file_of_the_home_folder_are_known() {
     let server = server();
     let home = folder();

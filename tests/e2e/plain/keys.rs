@@ -68,6 +68,20 @@ fn texts_that_a_connector_would_refuse_are_refused_with_their_place() {
         }
         assert!(done.stderr.contains("hint: use names"), "{}", done.stderr);
     }
+    let sftp = |text: &str| {
+        format!("type: sftp, host: h, user: u, path: /a, host_key_fingerprint: {text}")
+    };
+    let bare = "uNiVztksCsDhcc0u9e8BrrJXVGDqd+/XqoTnAG2vKQ0";
+    for text in [bare, &format!("'SHA256:{bare}'"), &format!("{bare}="), "'${PRINT}'"] {
+        validate(&sftp(text)).success();
+    }
+    for text in ["'SHA256:x'", &bare[1..], "'MD5:2c:66:6f:34'"] {
+        let done = validate(&sftp(text)).exits(78);
+        for says in ["fingerprint of a key", "key: host_key_fingerprint", "line: 2", "column: 66"] {
+            assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+        }
+        assert!(done.stderr.contains("ssh-keyscan -p PORT HOST"), "{}", done.stderr);
+    }
     let local = |text: &str| format!("type: local, path: data, delimiter: {text}");
     for text in ["';'", "'\\t'", "'||'", "'${SIGN}'"] {
         validate(&local(text)).success();

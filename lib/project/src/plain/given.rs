@@ -5,7 +5,7 @@ use files::{ShortText, TextEncoding};
 use places::{Inner, Member, Node, Spot};
 use serde_json::{Map, Value};
 use singer::near::{ALIKE, nearest};
-use singer::{Error, Result};
+use singer::{Error, Fingerprint, Result};
 
 use super::keys::{Form, Key, Rule};
 use super::span::duration;
@@ -188,6 +188,7 @@ fn judge(rule: Rule, text: &str) -> Result<()> {
     match rule {
         Rule::Delimiter => ShortText::read("delimiter", text).map(drop),
         Rule::Encoding => TextEncoding::named(text).map(drop),
+        Rule::Fingerprint => Fingerprint::read(text).map(drop),
         Rule::RecordsPath => RecordsPath::parse(text).map(drop),
     }
 }

@@ -41,6 +41,8 @@ pub(super) enum Rule {
     Delimiter,
     /// The name of an encoding.
     Encoding,
+    /// That of the key of a server.
+    Fingerprint,
     /// Where the records of an answer are.
     RecordsPath,
 }
@@ -112,7 +114,7 @@ pub(super) const SFTP: &[Key] = &[
     key("private_key_file", Form::Text),
     key("private_key_passphrase", Form::Secret),
     key("known_hosts_file", Form::Text),
-    key("host_key_fingerprint", Form::Text),
+    key("host_key_fingerprint", Form::Of(Rule::Fingerprint)),
     alias("remote_path", "path", true),
     key("stability_seconds", Form::Count),
     key("format", FORMATS),
