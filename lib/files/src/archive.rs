@@ -63,6 +63,11 @@ pub fn is_archive(path: &str) -> bool {
     path.len() > 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".zip")
 }
 
+/// Tells whether a path is that of a member of an archive.
+pub(crate) fn is_member(path: &str) -> bool {
+    path.match_indices('/').any(|(at, _)| is_archive(&path[..at]))
+}
+
 /// Returns a name that can be a part of a path.
 pub fn plain(name: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(name).ok()?;

@@ -7,7 +7,7 @@ use disk::Datestamp;
 use files::Identity;
 use files::failure::changed;
 use serde_json::{Value, json};
-use singer::{Bookmark, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
+use singer::{Bookmark, Context as _, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
 
 use crate::format::Projection;
 use crate::lake::of_missing_day;
@@ -103,7 +103,7 @@ impl Day {
         }
         if self.announced {
             for table in self.tables()? {
-                table.verify()?;
+                table.verify().with("stream", &table.partition.manifest.stream)?;
             }
         }
         // Before anything is read, a target must know what it may not replace.

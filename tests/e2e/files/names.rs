@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use support::folder;
-use support::run::{Outcome, file, ours};
+use support::run::{Outcome, Run, file, ours};
 
 /// A folder of files that is read again and again.
 struct Job {
@@ -175,6 +175,29 @@ fn a_file_that_was_unpacked_is_told_whatever_its_name_and_time() {
         set_time(&job.at("d.csv"), 1_600_000_009);
         let told = job.comes(&[1, 2], 0).stderr;
         assert!(told.contains("W-FILE-MOVED: reading ") && told.contains(packed), "{told}");
+        job.comes(&[], 0);
+    }
+}
+
+#[test]
+fn a_file_that_went_into_an_archive_or_came_out_of_one_is_told() {
+    let pack = "zip -q -m b.zip b.csv; touch -d 2021-01-01 b.zip";
+    let unpack = "unzip -q b.zip; rm b.zip; touch -d 2021-01-02 b.csv";
+    for (first, then, before) in [("true", pack, "b.csv"), (pack, unpack, "b.zip/b.csv")] {
+        let mut job = Job::new(&json!({}));
+        let folder = job.at("");
+        let shell = |script: &str| {
+            let sh = Run::new(Path::new("/bin/sh"));
+            let script = format!("cd \"$1\"; {script}");
+            sh.args(["-ec", &script, "sh"]).args([&folder]).go().success();
+        };
+        job.put("b.csv", &[1, 2]);
+        shell(first);
+        job.comes(&[1, 2], 0);
+        shell(then);
+        let told = job.comes(&[1, 2], 0).stderr;
+        let which = format!("which may be {} under", job.at(before).display());
+        assert!(told.contains("W-FILE-MOVED: reading ") && told.contains(&which), "{told}");
         job.comes(&[], 0);
     }
 }

@@ -35,13 +35,18 @@ impl Gone {
         is_alike(&self.entry, identity)
     }
 
+    /// Tells whether its size is that of this file.
+    pub(crate) fn is_of_size(&self, identity: Identity) -> bool {
+        self.entry["size"].as_u64() == Some(identity.size)
+    }
+
     /// Tells whether a file may be this one by another name, for its sum to prove it.
     ///
     /// Size and time tell, and on a disk the number of the file, or a time that nobody set. What
     /// another file took the name of was moved or copied away, so that its size is enough.
     pub(crate) fn is_like(&self, identity: Identity) -> bool {
         if self.is_replaced && self.sum().is_some() {
-            return self.entry["size"].as_u64() == Some(identity.size);
+            return self.is_of_size(identity);
         }
         let number = identity.disk.map_or(Value::Null, |disk| disk.inode.into());
         let has_time = |time: SystemTime| self.sum().is_some() && is_fair(time);

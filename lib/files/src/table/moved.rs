@@ -3,6 +3,7 @@
 use singer::Result;
 
 use super::Table;
+use crate::archive::is_member;
 use crate::compress::Codec;
 use crate::identity::Identity;
 use crate::open;
@@ -23,7 +24,12 @@ impl Table {
         progress: &mut Progress,
     ) -> Result<bool> {
         let like = |gone: &Gone| gone.is_like(identity) && gone.sum().is_some();
-        let alike = |gone: &Gone| gone.is_alike(identity) && gone.sum().is_some();
+        // What is packed in an archive, or unpacked from one, gets another time.
+        let is_packed = |gone: &Gone| is_member(&gone.path) != is_member(path);
+        let alike = |gone: &Gone| {
+            let is_alike = gone.is_alike(identity) || is_packed(gone) && gone.is_of_size(identity);
+            is_alike && gone.sum().is_some()
+        };
         let sum = if gone.iter().any(|gone| like(gone) || alike(gone)) {
             Some(open::sum(&*self.store, path)?)
         } else {
