@@ -3,95 +3,21 @@
 //! The rule: what stands around the records says whether an answer is one; what stands in a record
 //! says nothing. A failure beside records is a warning, one without records a failure.
 
+mod words;
+
 use http_client::failure::kind_of;
 use serde_json::{Map, Value};
 use singer::{Error, ErrorKind};
 
+use self::words::{
+    BAD, CODES, GOOD, MESSAGES, PASSING, REFUSING, WORDS, is_bad, is_beside, is_failing, is_one_of,
+};
+pub use self::words::{is_around, is_code, is_complaint, is_good, is_message, plain};
 use crate::stream::StreamSpec;
 
 /// What the failure is called.
 pub const MESSAGE: &str = "the answer reports an error";
 
-/// Members that hold a failure, unless they are empty, false or zero. Names are compared without
-/// case and marks.
-const ERRORS: [&str; 17] = [
-    "error",
-    "errors",
-    "exception",
-    "exceptions",
-    "errorcode",
-    "errcode",
-    "errormessage",
-    "errormessages",
-    "errormsg",
-    "errmsg",
-    "errordescription",
-    "errordetail",
-    "errordetails",
-    "errortype",
-    "errorinfo",
-    "odataerror",
-    "errno",
-];
-/// Members that are false when the request failed.
-const GOOD: [&str; 7] =
-    ["success", "successful", "succeeded", "issuccess", "issuccessful", "ok", "isok"];
-/// Members that are true when the request failed.
-const BAD: [&str; 7] = ["failed", "failure", "iserror", "haserror", "haserrors", "isfault", "fail"];
-/// Members whose word may say that the request failed.
-const WORDS: [&str; 7] = ["status", "result", "state", "stat", "outcome", "responsestatus", "type"];
-/// Members whose number may be a status of HTTP.
-const CODES: [&str; 10] = [
-    "code",
-    "status",
-    "statuscode",
-    "httpstatus",
-    "httpcode",
-    "httpstatuscode",
-    "responsecode",
-    "returncode",
-    "resultcode",
-    "errorcode",
-];
-/// Members that say in words what happened.
-const MESSAGES: [&str; 9] =
-    ["message", "messages", "msg", "detail", "details", "title", "reason", "description", "info"];
-/// Members that an answer about a failure has besides.
-const BESIDE: [&str; 18] = [
-    "timestamp",
-    "time",
-    "path",
-    "requestid",
-    "traceid",
-    "correlationid",
-    "id",
-    "instance",
-    "data",
-    "jsonrpc",
-    "version",
-    "documentationurl",
-    "helpurl",
-    "moreinfo",
-    "meta",
-    "method",
-    "extensions",
-    "trace",
-];
-/// Members that hold what is said about the answer.
-const AROUND: [&str; 12] = [
-    "meta",
-    "metadata",
-    "status",
-    "response",
-    "result",
-    "header",
-    "head",
-    "responseheader",
-    "responsestatus",
-    "envelope",
-    "body",
-    "outcome",
-];
 /// So deep lies a fault in the bodies of envelopes.
 const DEPTH: u8 = 3;
 const WORDS_BYTES: usize = 2000;
@@ -173,48 +99,6 @@ impl Told {
         failure.hint(format!("{hint}; if the answer is correct, set `error_in_answer: warn`"))
     }
 }
-
-/// Words of failures that pass.
-const PASSING: &[&str] = &[
-    "rate limit",
-    "rate_limit",
-    "ratelimit",
-    "too many",
-    "too_many",
-    "toomany",
-    "throttl",
-    "over_query_limit",
-    "slow down",
-    "slowdown",
-    "try again",
-    "retry",
-    "temporar",
-    "unavailable",
-    "timeout",
-    "timed out",
-    "overload",
-    "busy",
-    "internal server error",
-    "internal_server_error",
-    "server_error",
-];
-/// Words of failures that have to do with credentials or rights.
-const REFUSING: &[&str] = &[
-    "unauthor",
-    "unauthenticated",
-    "not authenticated",
-    "forbidden",
-    "denied",
-    "permission",
-    "credential",
-    "invalid token",
-    "invalid_token",
-    "token expired",
-    "invalid api key",
-    "invalid_auth",
-];
-/// Words by which a text without records is a complaint.
-const COMPLAINTS: &[&str] = &["error", "exception", "fail", "invalid", "expired", "exceeded"];
 
 /// Tells whether an object that is a record, for want of another place, may be no record: it has
 /// none of the stream's keys, or nothing but what answers about failures have.
@@ -301,16 +185,6 @@ pub fn is_failed(code: &Value) -> bool {
     number.is_some_and(|number| !matches!(number, 0 | 1 | 100..=299))
 }
 
-/// Tells whether a message is one of success, or of an end.
-pub fn is_good(message: &str) -> bool {
-    let words = message.to_lowercase();
-    let good = ["success", "succe", "no record", "no data", "no result", "no more", "not found"];
-    let is_word = |known: &str| words.split(|c: char| !c.is_alphanumeric()).any(|it| it == known);
-    words.trim().is_empty()
-        || good.iter().any(|word| words.contains(word))
-        || ["ok", "empty", "end"].into_iter().any(is_word)
-}
-
 /// Finds the failure that an object tells of which is no record.
 pub fn failure_of_alone(object: &[u8]) -> Option<Told> {
     let members: Map<String, Value> = serde_json::from_slice(object).ok()?;
@@ -326,22 +200,6 @@ fn complains(members: &Map<String, Value>, told: &mut Told) -> bool {
         told.say(text);
     }
     bad.is_some()
-}
-
-/// Tells whether a text has words of failures.
-pub fn is_complaint(text: &str) -> bool {
-    let words = text.to_lowercase();
-    [PASSING, REFUSING, COMPLAINTS].iter().any(|all| all.iter().any(|part| words.contains(part)))
-}
-
-/// Tells whether a member of this name says in words what happened.
-pub fn is_message(name: &str) -> bool {
-    is_one_of(&MESSAGES, name) || name.ends_with("msg") || name.ends_with("message")
-}
-
-/// Tells whether the number of a member of this name is a status or a code.
-pub fn is_code(name: &str) -> bool {
-    is_one_of(&CODES, name) || ["ret", "retcode", "errcode", "rc"].contains(&name)
 }
 
 impl Told {
@@ -381,36 +239,6 @@ fn note(name: &str, value: &Value, depth: u8, told: &mut Told) {
         }
         _ => {}
     }
-}
-
-/// Tells whether an answer about a failure may have a member of this name.
-fn is_beside(name: &str) -> bool {
-    is_failing(name)
-        || is_one_of(&CODES, name)
-        || is_one_of(&WORDS, name)
-        || is_one_of(&MESSAGES, name)
-        || is_one_of(&BESIDE, name)
-}
-
-/// Returns a name without case and marks.
-pub fn plain(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Tells whether a member of this name holds what is said about the answer.
-pub fn is_around(name: &str) -> bool {
-    AROUND.contains(&name) || name.ends_with("envelope") || name.ends_with("body")
-}
-
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.contains(&name)
-}
-
-fn is_failing(name: &str) -> bool {
-    ERRORS.contains(&name)
-        || name.ends_with("fault")
-        || name == "faultstring"
-        || name == "faultcode"
 }
 
 /// Tells whether a member that holds failures has one.
@@ -472,17 +300,4 @@ fn status_of(value: &Value) -> Option<u16> {
         _ => None,
     };
     number.and_then(|number| u16::try_from(number).ok()).filter(|n| (400..600).contains(n))
-}
-
-/// Tells whether a word in place of a status is one of failure.
-fn is_bad(name: &str, word: &str) -> bool {
-    let word = plain(word);
-    if name == "type" {
-        return word == "error" || word == "errorlist";
-    }
-    let bad = ["error", "fail", "exception", "fatal", "denied", "unauthor", "forbidden", "throttl"];
-    let bad = bad.iter().chain(&["ratelimit", "overquerylimit", "invalidrequest", "unavailable"]);
-    let whole = ["ko", "nok", "notok", "abort", "aborted", "timeout"];
-    let good = ["noerror", "withouterror"].iter().any(|good| word.contains(good));
-    !good && (bad.copied().any(|bad| word.contains(bad)) || whole.contains(&word.as_str()))
 }
