@@ -47,7 +47,8 @@ pub fn failure_of(spec: &StreamSpec, envelope: &Value, records: Records) -> Opti
     let mut told = Told::default();
     let members = envelope.as_object()?;
     if spec.records.is_root() {
-        let tells = tells_alone(spec, members) && look(members, None, DEPTH, &mut told);
+        let tells = tells_alone(spec, members)
+            && (look(members, None, DEPTH, &mut told) || regrets(members, &mut told));
         return tells.then_some(told);
     }
     let mut names = spec.records.names().peekable();
@@ -108,7 +109,7 @@ fn tells_alone(spec: &StreamSpec, members: &Map<String, Value>) -> bool {
         return !spec.keys.iter().all(has);
     }
     let is_error = |name: &str| is_one_of(&["error", "errors"], name);
-    let only = members.keys().all(|name| is_beside(&plain(name)));
+    let only = is_about_itself(members);
     // Where the path says that the answer is a record, it is one.
     let asked_for = spec.records.to_string() == "$";
     !asked_for
@@ -192,9 +193,35 @@ pub fn failure_of_alone(object: &[u8]) -> Option<Told> {
     complains(&members, &mut told).then_some(told)
 }
 
+/// Tells whether all members of an answer are about the answer. What has an id may be a thing that
+/// failed.
+fn is_about_itself(members: &Map<String, Value>) -> bool {
+    let has_id = members.contains_key("id");
+    members.iter().all(|(name, value)| {
+        let name = plain(name);
+        let is_verdict = is_one_of(&GOOD, &name) || is_one_of(&BAD, &name);
+        is_beside(&name) || is_verdict && !has_id || is_around(&name) && value.is_object()
+    })
+}
+
+/// Tells whether an answer that has nothing but what is about itself says in words that there is
+/// no record in it.
+fn regrets(members: &Map<String, Value>, told: &mut Told) -> bool {
+    if !is_about_itself(members) {
+        return false;
+    }
+    let is_none = |text: &str| text.to_lowercase().contains("not found");
+    let texts = members.iter().filter(|(name, _)| is_message(&plain(name)));
+    if let Some(text) = texts.filter_map(|(_, value)| value.as_str()).find(|text| is_none(text)) {
+        told.say(text);
+        return true;
+    }
+    complains(members, told)
+}
+
 /// Tells whether an answer that lacks the place of the records says in words why.
 fn complains(members: &Map<String, Value>, told: &mut Told) -> bool {
-    let texts = members.iter().filter(|(name, _)| is_one_of(&MESSAGES, &plain(name)));
+    let texts = members.iter().filter(|(name, _)| is_message(&plain(name)));
     let bad = texts.filter_map(|(_, value)| value.as_str()).find(|text| is_complaint(text));
     if let Some(text) = bad {
         told.say(text);

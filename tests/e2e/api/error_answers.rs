@@ -79,6 +79,41 @@ fn an_answer_that_tells_of_a_failure_is_one() {
 }
 
 #[test]
+fn an_answer_with_nothing_but_words_about_itself_is_no_record() {
+    let plain = json!({ "records_path": "$[*]" });
+    for (answer, code) in [
+        (json!({ "Message": "Authorization has been denied for this request." }), 77),
+        (json!({ "message": "Too Many Requests" }), 75),
+        (json!({ "msg": "invalid parameter" }), 65),
+        (json!({ "detail": "Not found." }), 65),
+        (json!({ "message": "Not Found", "documentation_url": "https://example.com" }), 65),
+        (json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }), 65),
+        (json!({ "cod": "401", "message": "who?" }), 77),
+        (json!({ "success": false }), 65),
+        (json!({ "response": { "error": "x" } }), 65),
+        (json!({ "Envelope": { "Body": { "Fault": { "faultstring": "server busy" } } } }), 75),
+    ] {
+        ends(&answer, &plain, code);
+        // With a value of another kind it is a record.
+        let mut row = answer.clone();
+        row["amount"] = json!(1);
+        let web = Web::replies(vec![Reply::json(&row)]);
+        assert_eq!(read(&web, &plain).success().records("t").len(), 1, "{row}");
+    }
+    for row in [
+        json!({ "message": "hello" }),
+        json!({ "success": true, "status": "ok" }),
+        json!({ "default": { "code": "a" } }),
+    ] {
+        let web = Web::replies(vec![Reply::json(&row)]);
+        assert_eq!(read(&web, &plain).success().records("t").len(), 1, "{row}");
+    }
+    let beside = json!({ "items": [{ "id": 1 }], "default": { "a": 1 } });
+    let web = Web::replies(vec![Reply::json(&beside)]);
+    assert!(!read(&web, &json!({})).success().stderr.contains("W-ERROR-IN-ANSWER"));
+}
+
+#[test]
 fn a_failure_that_passes_is_tried_again() {
     let bad = Reply::json(&json!({ "error": { "code": 429 }, "items": [] }));
     let good = Reply::json(&json!({ "items": [{ "id": 1 }] }));

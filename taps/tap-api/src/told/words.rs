@@ -31,8 +31,9 @@ pub(super) const BAD: [&str; 7] =
 pub(super) const WORDS: [&str; 7] =
     ["status", "result", "state", "stat", "outcome", "responsestatus", "type"];
 /// Members whose number may be a status of HTTP.
-pub(super) const CODES: [&str; 10] = [
+pub(super) const CODES: [&str; 11] = [
     "code",
+    "cod",
     "status",
     "statuscode",
     "httpstatus",
@@ -120,10 +121,13 @@ pub(super) const REFUSING: &[&str] = &[
     "token expired",
     "invalid api key",
     "invalid_auth",
+    "missing authentication",
+    "authentication required",
+    "not logged in",
 ];
 /// Words by which a text without records is a complaint.
 pub(super) const COMPLAINTS: &[&str] =
-    &["error", "exception", "fail", "invalid", "expired", "exceeded"];
+    &["error", "exception", "fail", "invalid", "expired", "exceeded", "quota"];
 
 /// Tells whether a message is one of success, or of an end.
 pub fn is_good(message: &str) -> bool {
@@ -154,10 +158,8 @@ pub fn is_code(name: &str) -> bool {
 /// Tells whether an answer about a failure may have a member of this name.
 pub(super) fn is_beside(name: &str) -> bool {
     is_failing(name)
-        || is_one_of(&CODES, name)
-        || is_one_of(&WORDS, name)
-        || is_one_of(&MESSAGES, name)
-        || is_one_of(&BESIDE, name)
+        || is_message(name)
+        || [&CODES[..], &WORDS, &BESIDE].iter().any(|names| is_one_of(names, name))
 }
 
 /// Returns a name without case and marks.
@@ -176,7 +178,7 @@ pub(super) fn is_one_of(names: &[&str], name: &str) -> bool {
 
 pub(super) fn is_failing(name: &str) -> bool {
     ERRORS.contains(&name)
-        || name.ends_with("fault")
+        || name.ends_with("fault") && !name.ends_with("default")
         || name == "faultstring"
         || name == "faultcode"
 }
