@@ -118,6 +118,14 @@ pub fn byte_or_none(setting: &str, text: &str) -> Result<Option<u8>> {
     if text.is_empty() { Ok(None) } else { one_byte(setting, text).map(Some) }
 }
 
+/// The bytes that are hardly part of the only name of a text: the usual delimiters and rarer ones.
+const DELIMITERS_DOUBTED: [u8; 9] = [b',', b';', b'\t', b'|', b'~', b'^', 1, 0x1e, 0x1f];
+
+/// Returns what is probably the delimiter of a text whose only column has this name.
+pub fn other_delimiter(name: &[u8]) -> Option<char> {
+    DELIMITERS_DOUBTED.into_iter().find(|byte| name.contains(byte)).map(char::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

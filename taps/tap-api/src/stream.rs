@@ -141,6 +141,8 @@ pub struct Warned {
     pub total: AtomicBool,
     /// An answer tells of a failure beside its records.
     pub failure: AtomicBool,
+    /// The only column of CSV is probably several.
+    pub delimiter: AtomicBool,
 }
 
 /// The position of the parent among the specs, and which column comes from which property.

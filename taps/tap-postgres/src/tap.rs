@@ -267,9 +267,10 @@ impl TapPostgres {
                 format!("the run reads only {most} records (`max_record_count`)")
             });
         }
-        if let Some(sql) = self.attached(stream, since, &select, rows)? {
+        let attached = self.attached(stream, since, &select, rows)?;
+        if let Some(sql) = &attached {
             rows.hold_bookmark()?;
-            copy(&mut self.client, &sql, &mut select.converter, rows)?;
+            copy(&mut self.client, sql, &mut select.converter, rows)?;
             rows.release_bookmark()?;
         }
         match &select.until {
@@ -297,6 +298,8 @@ impl TapPostgres {
         });
         read.and_then(|()| self.check(&select, types))
             .and_then(|()| self.check_start(stream, since, &select, (types, rows)))
+            // The rows that came with tables are not to come again.
+            .and_then(|()| attached.map_or(Ok(()), |_| rows.renew_bookmark(since)))
             .with("table", select.table)
     }
 

@@ -144,6 +144,11 @@ fn an_answer_is_read_as_what_it_is_called_or_set_to_be() {
         let said = read(kind, answer, &stream).exits(65).stderr;
         assert!(said.contains(word), "{kind}: {said}");
     }
+    let told = |text: &[u8]| read("text/csv", text, &json!({})).success().stderr;
+    let said = told(b"id;n;x\n1;a;b\n");
+    assert_eq!(said.matches("W-DELIMITER-DOUBTFUL: stream s: the only").count(), 1, "{said}");
+    assert!(told(b"id\tn\n1\ta\n").contains("has a '\\t' in its name"));
+    assert!(!told(b"id\n1;2\n").contains("W-DELIMITER"));
     let said = read("text/csv", b"a\n", &json!({ "encoding": "klingon" })).exits(78).stderr;
     assert!(said.contains("cannot find the encoding"), "{said}");
 }

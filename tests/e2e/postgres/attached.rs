@@ -53,6 +53,31 @@ fn rows_of_tables_that_were_attached_later_are_read_once() {
 }
 
 #[test]
+fn rows_of_an_attached_table_come_once_where_nothing_moves_the_bookmark() {
+    let source = database("attached_still");
+    source.psql(
+        "CREATE TABLE t (id int NOT NULL, k int NOT NULL) PARTITION BY RANGE (id);
+         CREATE TABLE a PARTITION OF t FOR VALUES FROM (100) TO (200);
+         INSERT INTO t SELECT n, n FROM generate_series(100, 104) n",
+    );
+    let mut reader = Reader::of(&source, &[("t", "k")], &json!({}));
+    assert_eq!(ids(&reader.run(), "t"), (100..105).collect());
+    let mark = reader.mark("t");
+    source.psql(
+        "DELETE FROM t WHERE k = 104;
+         CREATE TABLE old (LIKE t);
+         INSERT INTO old VALUES (1, 1), (2, 2);
+         ALTER TABLE t ATTACH PARTITION old FOR VALUES FROM (0) TO (10)",
+    );
+    let next = reader.run();
+    assert_eq!(ids(&next, "t"), [1, 2].into(), "{}", next.stderr);
+    assert_eq!(reader.mark("t"), mark);
+    assert_eq!(ids(&reader.run(), "t"), [].into());
+    source.psql("INSERT INTO t VALUES (105, 105)");
+    assert_eq!(ids(&reader.run(), "t"), [105].into());
+}
+
+#[test]
 fn rows_of_children_and_of_conditions_are_read_once() {
     let source = database("attached_children");
     source.psql(

@@ -30,8 +30,6 @@ pub(super) enum Form {
 
 /// What may stand between the fields of a text whose ending does not tell it.
 pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// The bytes that are hardly part of the only name of a file: these and rarer delimiters.
-pub(super) const DELIMITERS_DOUBTED: [u8; 9] = [b',', b';', b'\t', b'|', b'~', b'^', 1, 0x1e, 0x1f];
 
 /// The settings that say how delimited text is written.
 const OF_TEXT: [&str; 23] = [

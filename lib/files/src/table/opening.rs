@@ -4,9 +4,10 @@ use std::io::Read;
 
 use singer::{Context, Error, ErrorKind, Result};
 
-use super::form::{DELIMITERS_DOUBTED, is_json};
+use super::form::is_json;
 use super::heading::Heading;
 use super::{Table, header};
+use crate::dialect::other_delimiter;
 use crate::open::OpenFile;
 use crate::reader::{Reader, Record};
 use crate::short_text::ShortText;
@@ -100,8 +101,8 @@ impl Table {
         self.check_width(record.len())?;
         let name = |(text, _): (&[u8], bool)| String::from_utf8_lossy(text).into_owned();
         let names: Vec<String> = record.fields().map(name).collect();
-        let other = DELIMITERS_DOUBTED.map(char::from);
-        let other = other.into_iter().find(|other| names.len() == 1 && names[0].contains(*other));
+        let only = record.field(0).filter(|_| names.len() == 1);
+        let other = only.and_then(|(text, _)| other_delimiter(text));
         if let Some(other) = other.filter(|_| !self.doubted_delimiter.replace(true)) {
             // Its own delimiter can be there in quotes alone.
             let is_own = other.to_string() == delimiter.to_string();

@@ -47,6 +47,20 @@ impl Rows<'_> {
         self.open.besides.insert(name.to_owned(), value);
     }
 
+    /// Has the bookmark that the stream began with say what rows were read from in this run, if
+    /// none of them moves it.
+    pub fn renew_bookmark(&mut self, since: &Bookmark) -> Result<()> {
+        self.flush()?;
+        if self.open.last_key.is_empty() && since.is_of_state() {
+            let mut mark = since.value.clone();
+            for (name, value) in &self.open.besides {
+                mark[name] = value.clone();
+            }
+            self.bookmark(mark);
+        }
+        Ok(())
+    }
+
     /// Warns of a bookmark that lies in the future, or that is not used.
     pub(crate) fn check_bookmark(&self, stream: &Stream, since: &Bookmark) {
         if let Some(why) = unused(stream, since) {

@@ -1,5 +1,7 @@
 //! What is said of answers, pages and records that are of no use.
 
+use std::sync::atomic::Ordering;
+
 use http_client::{Answer, Client, Request};
 use singer::{Error, ErrorKind};
 
@@ -98,5 +100,17 @@ pub(super) fn no_row(spec: &StreamSpec, context: &Context, unusable: Unusable) -
                 "choose another name for the member of `inputs`, and use it in `path`, `params` \
                  and `primary_keys`",
             ),
+    }
+}
+
+/// Warns of CSV whose only column is probably several.
+pub(super) fn warn_of_delimiter(spec: &StreamSpec, other: Option<char>) {
+    if let Some(other) = other.filter(|_| !spec.warned.delimiter.swap(true, Ordering::Relaxed)) {
+        singer::warn!(
+            "W-DELIMITER-DOUBTFUL",
+            "stream {}: the only column of the answer has a {other:?} in its name: check \
+             `delimiter`",
+            spec.name
+        );
     }
 }

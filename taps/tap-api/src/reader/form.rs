@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read};
 
+use files::dialect;
 use files::json::{Record, Records, RecordsPath};
 use files::{Dialect, Reader as CsvReader, Record as CsvRecord, TextEncoding};
 use http_client::Answer;
@@ -27,6 +28,8 @@ pub(super) struct Table<'a> {
     reader: CsvReader<Input<'a>>,
     /// In quotes, with their colons; and whether their type is declared as one that is no text.
     names: Vec<(Vec<u8>, bool)>,
+    /// What is in the only name, and is mostly a delimiter.
+    other: Option<char>,
     /// The declared columns, and those of them whose values are no texts.
     declared: BTreeSet<String>,
     plain: BTreeSet<String>,
@@ -57,7 +60,7 @@ impl<'a> Source<'a> {
                 let plain = spec.schema.as_ref().map(columns_without_text).unwrap_or_default();
                 let declared = spec.schema.as_ref().map(declared_columns).unwrap_or_default();
                 let (names, object) = (Vec::new(), Vec::new());
-                Self::Csv(Box::new(Table { reader, names, declared, plain, object }))
+                Self::Csv(Box::new(Table { reader, names, other: None, declared, plain, object }))
             }
         })
     }
@@ -94,6 +97,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Returns what is probably the delimiter of CSV in place of the one that was set.
+    pub(super) fn other_delimiter(&self) -> Option<char> {
+        match self {
+            Self::Json(_) => None,
+            Self::Csv(table) => table.other,
+        }
+    }
+
     /// Tells whether records were members whose names nothing of them has.
     pub(super) fn loses_names(&self) -> bool {
         matches!(self, Self::Json(records) if records.loses_keys())
@@ -113,12 +124,15 @@ impl Table<'_> {
     /// of a column that is declared as a number or a boolean is that where it is written as in
     /// JSON.
     fn next(&mut self) -> Result<Option<Record<'_>>> {
-        let Self { reader, names, declared, plain, object } = self;
+        let Self { reader, names, other, declared, plain, object } = self;
         while names.is_empty() {
             let Some(header) = reader.record()? else { return Ok(None) };
             if !header.is_blank() {
                 check_declared(&header, declared)?;
                 *names = columns(header.fields().map(|(text, _)| text), plain)?;
+                if let (Some((text, _)), None) = (header.field(0), header.field(1)) {
+                    *other = dialect::other_delimiter(text);
+                }
             }
         }
         let row = loop {

@@ -9,6 +9,7 @@ use http_client::Answer;
 use serde_json::Value;
 use singer::{Context as _, Error, ErrorKind, Result};
 
+use super::failures::warn_of_delimiter;
 use super::form::{self, Source};
 use super::{Api, Reader, Take};
 use crate::element::Held;
@@ -146,6 +147,7 @@ impl Reader {
         let mut found = source.found();
         page.units = source.outer();
         page.columns.extend(source.columns());
+        warn_of_delimiter(spec, source.other_delimiter());
         let envelope = source.envelope(format)?;
         if let Some(held) = held {
             found &= self.waiting(page, held, &envelope)?;
