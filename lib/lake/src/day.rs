@@ -1,13 +1,15 @@
 //! A day of the lake, read back with the types and keys of its manifests.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use disk::Datestamp;
 use files::Identity;
 use files::failure::changed;
 use serde_json::{Value, json};
-use singer::{Bookmark, Context as _, Error, ErrorKind, Reading, Result, Rows, Stream, whole};
+use singer::{
+    Bookmark, Column, Context as _, Error, ErrorKind, Kind, Reading, Result, Rows, Stream, whole,
+};
 
 use crate::format::Projection;
 use crate::lake::of_missing_day;
@@ -64,10 +66,11 @@ impl Day {
         Ok(self.tables()?.iter().map(|table| table.partition.manifest.stream()).collect())
     }
 
-    /// Says of streams which partition they are read from, and warns of columns that they lack.
+    /// Says of streams which partition they are read from, warns of columns that they lack, and
+    /// refuses columns with other types.
     ///
     /// The rule: a catalog may be of another day, or of another source. What names the partition
-    /// comes from the partition that is read.
+    /// comes from the partition that is read, and its values are written as its own types say.
     pub fn prepare(&self, streams: &mut [&mut Stream]) -> Result<()> {
         for stream in streams {
             let table = self.table(stream)?;
@@ -75,6 +78,7 @@ impl Day {
             let unknown: Vec<_> =
                 table.names().into_iter().filter(|name| !stream.knows(name)).collect();
             stream.warn_of_unknown("its table", &unknown);
+            table.check_types(stream)?;
             stream.schema.insert(singer::schema::PARTITION.to_owned(), partition);
         }
         Ok(())
@@ -223,6 +227,29 @@ impl Table {
         let properties = self.partition.manifest.schema.get("properties");
         let properties = properties.and_then(Value::as_object).into_iter().flatten();
         properties.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Refuses a column whose values are written in another form than its type in the catalog has.
+    fn check_types(&self, stream: &Stream) -> Result<()> {
+        let own = self.partition.manifest.stream();
+        let kinds: BTreeMap<_, _> =
+            own.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
+        for Column { name, kind, .. } in &stream.columns {
+            let Some(found) = kinds.get(name.as_str()) else { continue };
+            // A text takes any value, and a number takes integers.
+            let fits = found == kind
+                || matches!((found, kind), (_, Kind::String) | (Kind::Integer, Kind::Number));
+            if !fits {
+                let message = "a column has another type in the day than in the catalog";
+                return Err(Error::new(ErrorKind::Config, message)
+                    .with("stream", &stream.id)
+                    .with("column", name)
+                    .with("type in the day", found.word())
+                    .with("type in the catalog", kind.word())
+                    .hint("write the catalog again with --discover, or run without one"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks sizes and sums of the files, once; returns what the files are.

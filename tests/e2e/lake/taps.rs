@@ -199,3 +199,31 @@ fn a_catalog_of_another_day_or_source_does_not_name_the_partition() {
     let (_, wrong) = pipe(tap(), to_lake(&scratch.path().join("copy"), "s", DAY));
     assert!(wrong.code == 78 && wrong.stderr.contains("another day"), "{}", wrong.stderr);
 }
+
+#[test]
+fn a_catalog_with_other_types_than_the_day_is_refused() {
+    let scratch = folder();
+    let lake = day(scratch.path());
+    let catalog = tap_lake(&lake).args(["--discover"]).go().success().text();
+    let catalog: Value = serde_json::from_str(&catalog).unwrap();
+    let read = |table: usize, column: &str, property: Value| {
+        let mut catalog = catalog.clone();
+        catalog["streams"][table]["schema"]["properties"][column] = property;
+        [tap_lake(&lake), from_lake(&lake, DAY)].map(|run| run.json("--catalog", &catalog).go())
+    };
+    let at = |name: &str| (0..2).find(|at| catalog["streams"][*at]["stream"] == name).unwrap();
+    let (orders, items) = (at("orders"), at("items"));
+    for kind in ["integer", "number", "boolean", "object"] {
+        for outcome in read(orders, "text", json!({ "type": ["null", kind] })) {
+            let outcome = outcome.exits(78);
+            assert!(outcome.stderr.contains("type in the day: string"), "{}", outcome.stderr);
+            assert!(outcome.records("orders").is_empty(), "{kind}");
+        }
+    }
+    // Of a text and a number the value is the same.
+    for (kind, value) in [("number", json!(7)), ("string", json!("7"))] {
+        for outcome in read(items, "id", json!({ "type": ["null", kind] })) {
+            assert_eq!(outcome.success().records("items"), [json!({ "id": value })]);
+        }
+    }
+}
