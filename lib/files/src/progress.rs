@@ -150,6 +150,12 @@ impl Progress {
         self.files.contains_key(path)
     }
 
+    /// Tells whether all that was read was read of these files.
+    pub(crate) fn is_of(&self, paths: &[String]) -> bool {
+        let paths: BTreeSet<_> = paths.iter().collect();
+        self.gone.is_empty() && self.files.keys().all(|path| paths.contains(path))
+    }
+
     /// Tells whether size and time are those of a file that was read.
     pub fn seems_to_have(&self, path: &str, identity: Identity) -> bool {
         let gone = || self.gone.iter().find(|gone| gone.path == path).map(|gone| &gone.entry);

@@ -22,9 +22,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use singer::{
-    Bookmark, Context, Coverage, Error, ErrorKind, FileIds, Kind, Reading, Result, Rows, Stream,
-};
+use singer::{Bookmark, Context, Error, ErrorKind, FileIds, Kind, Reading, Result, Rows, Stream};
 
 use crate::compress::Limits;
 use crate::dialect::{Dialect, RECORD_BYTES_CEILING};
@@ -243,14 +241,12 @@ impl Table {
 
     /// Writes the rows of all files but those that are as the bookmark says.
     pub fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
-        let Due { mut progress, unread, skipped, .. } = self.compare(stream, &since.value)?;
+        let Due { mut progress, unread, coverage, .. } = self.compare(stream, &since.value)?;
         if unread.is_empty() {
             rows.unchanged();
         } else {
             progress.leave_out(Self::deselected(stream));
-            if skipped > 0 {
-                rows.cover(&Coverage::since(&since.value));
-            }
+            rows.cover(&coverage);
         }
         let mut written = Instant::now();
         for path in &unread {
@@ -284,8 +280,7 @@ impl Table {
     /// Returns the paths of the files that a read would read.
     pub fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         let due = self.compare(stream, &since.value)?;
-        let coverage = (due.skipped > 0).then(|| Coverage::since(&since.value));
-        Ok(Reading { steps: due.steps(), coverage })
+        Ok(Reading { steps: due.steps(), coverage: Some(due.coverage.clone()) })
     }
 
     /// Writes the rows of one file; returns what the file was, and its sum.

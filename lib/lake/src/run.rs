@@ -428,14 +428,13 @@ fn check_replaced(old: &Partition, coverage: &Coverage) -> Result<()> {
     if coverage.is_whole() || *coverage == old.manifest.coverage || old.manifest.rows() == 0 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Config, "cannot replace a day by a part of its rows")
-        .with("path", old.show())
-        .hint(
-            "the tap left rows out, because of a state or a setting (`max_record_count`, \
-             `custom_where_clauses`), and this differs from the first extract of the day: run \
-             again with the same state and settings, or without them; for taps of files set \
-             `whole_tables`",
-        ))
+    let failure = coverage.refusal(
+        "cannot replace a day by a part of its rows",
+        "the tap left rows out, because of a state or a setting (`max_record_count`, \
+         `custom_where_clauses`), and this differs from the first extract of the day: run again \
+         with the same state and settings, or without them; for taps of files set `whole_tables`",
+    );
+    Err(failure.with("path", old.show()))
 }
 
 /// Tells whether the old generation has the same data, is whole and has nothing beside it.

@@ -4,11 +4,15 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::error::{Error, ErrorKind};
+
 /// The member of a part that a limit cuts off. `from` is then the bookmark from which the limit
 /// counts.
 const LIMIT: &str = "max_record_count";
 /// The member of a part that conditions select. It has `from` as well.
 const CONDITIONS: &str = "custom_where_clauses";
+/// The member of a part without a file that is still being written. It has `from` as well.
+const UNFINISHED: &str = "unfinished";
 /// The bookmark of such parts.
 const FROM: &str = "from";
 
@@ -18,8 +22,8 @@ pub enum Coverage {
     /// All rows that the source has.
     #[default]
     Whole,
-    /// The rows since this bookmark, within a limit, or under conditions. The other rows are left
-    /// out.
+    /// The rows since this bookmark, within a limit, under conditions, or without a file. The other
+    /// rows are left out.
     Since(Value),
 }
 
@@ -52,6 +56,23 @@ impl Coverage {
         Self::Since(part)
     }
 
+    /// Returns this coverage for a read without a file that is still being written.
+    #[must_use]
+    pub fn without(self, unfinished: &str) -> Self {
+        Self::Since(json!({ FROM: self, UNFINISHED: unfinished }))
+    }
+
+    /// Returns the failure of a target that would have to take the part for all rows; `hint` is for
+    /// a part that a later run makes no whole.
+    pub fn refusal(&self, message: &'static str, hint: &str) -> Error {
+        match self.value().and_then(|part| part.get(UNFINISHED)).and_then(Value::as_str) {
+            Some(path) => Error::new(ErrorKind::Temporary, message)
+                .with("left out", path)
+                .hint("a file was left out that is still being written: run again"),
+            None => Error::new(ErrorKind::Config, message).hint(hint),
+        }
+    }
+
     /// Returns whether the read contains all rows.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
@@ -74,7 +95,8 @@ impl Coverage {
     /// before it.
     pub fn bookmark(&self) -> Option<&Value> {
         let value = self.value()?;
-        let is_part = [LIMIT, CONDITIONS].iter().any(|member| value.get(member).is_some());
+        let is_part =
+            [LIMIT, CONDITIONS, UNFINISHED].iter().any(|member| value.get(member).is_some());
         let bookmark = if is_part { &value[FROM] } else { value };
         Some(bookmark).filter(|bookmark| !bookmark.is_null())
     }
@@ -123,6 +145,17 @@ mod tests {
             assert_eq!((part.is_part(), part.bookmark()), (true, from), "{part:?}");
             assert_ne!(part, read.filtered(&["b".to_owned()]));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_still_being_written_leaves_rows_out() {
+        for bookmark in [Value::Null, json!({"files": {}})] {
+            let part = Coverage::since(&bookmark).without("/in/a.csv");
+            let from = Some(&bookmark).filter(|bookmark| !bookmark.is_null());
+            assert_eq!((part.is_part(), part.bookmark()), (true, from));
+            assert_eq!(part.refusal("no", "x").kind(), ErrorKind::Temporary);
+        }
+        assert_eq!(Coverage::limited(5, &Value::Null).refusal("no", "x").kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -186,13 +186,13 @@ pub fn check_replaced(path: &Path, claim: &Claim) -> Result<()> {
                   an hour (UTC does not)",
             ));
     }
-    Err(Error::new(ErrorKind::Config, "cannot replace a file by a part of its rows")
-        .with("path", path.display())
-        .hint(
-            "the tap left rows out, because of a state or a limit: run it without (`chorus run \
-             --full-refresh`), or put {timestamp} into `file_naming_scheme` so that each run \
-             writes a file of its own; for taps of files set `whole_tables`",
-        ))
+    let failure = claim.coverage.refusal(
+        "cannot replace a file by a part of its rows",
+        "the tap left rows out, because of a state or a limit: run it without (`chorus run \
+         --full-refresh`), or put {timestamp} into `file_naming_scheme` so that each run writes a \
+         file of its own; for taps of files set `whole_tables`",
+    );
+    Err(failure.with("path", path.display()))
 }
 
 /// Returns the path of the file beside a part that says from which bookmark it was read.

@@ -66,11 +66,8 @@ impl Mapping {
         let partition = match method {
             LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
             LoadMethod::Overwrite if stream.coverage.is_part() => {
-                return Err(Error::new(
-                    ErrorKind::Config,
+                return Err(stream.coverage.refusal(
                     "cannot overwrite a table by a part of its rows",
-                )
-                .hint(
                     "the tap left rows out, because of a state, `max_record_count` or \
                      `custom_where_clauses`: extract without these, or load with `upsert`; for \
                      taps of files set `whole_tables`",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use singer::{Error, ErrorKind, Result, Stream};
+use singer::{Coverage, Error, ErrorKind, Result, Stream};
 
 use super::{SKIPPED_TOLD, Table, found_once};
 use crate::identity::Identity;
@@ -20,8 +20,8 @@ pub(super) struct Due {
     /// Those of them that are new files by names of others, which were read and have other names
     /// now.
     renewed: Vec<String>,
-    /// How many are not read, as they are unchanged.
-    pub(super) skipped: usize,
+    /// What comes of its rows.
+    pub(super) coverage: Coverage,
 }
 
 impl Due {
@@ -101,7 +101,10 @@ impl Table {
         if skipped.len() > SKIPPED_TOLD {
             tracing::info!("skipping {} more unchanged files", skipped.len() - SKIPPED_TOLD);
         }
-        Ok(Due { progress, unread, renewed, skipped: skipped.len() })
+        // Rows of files that are gone were read as well, and do not come now.
+        let read = if progress.is_of(&unread) { Coverage::Whole } else { Coverage::since(since) };
+        let coverage = self.covered(read);
+        Ok(Due { progress, unread, renewed, coverage })
     }
 
     /// Sorts the files into those to read and those that were read, by these names or others.
@@ -160,12 +163,20 @@ impl Table {
         );
     }
 
+    /// Returns what comes of a read that leaves out files which are still being written.
+    fn covered(&self, read: Coverage) -> Coverage {
+        match self.store.unfinished() {
+            Some(path) => read.without(path),
+            None => read,
+        }
+    }
+
     /// Takes all files for unread.
     fn all(&self, stream: &Stream, files: Vec<(String, Identity)>) -> Due {
         let mut progress = Progress::default();
         progress.set_settings(self.deciding(stream));
         let unread = files.into_iter().map(|(path, _)| path).collect();
-        Due { progress, unread, renewed: Vec::new(), skipped: 0 }
+        Due { progress, unread, renewed: Vec::new(), coverage: self.covered(Coverage::Whole) }
     }
 
     /// Says what has changed since the files were read, other than the files.
