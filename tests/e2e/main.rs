@@ -67,6 +67,7 @@ mod files {
     mod moving;
     mod names;
     mod own_source;
+    mod parts;
     mod sftp;
     mod sftp_clocks;
     mod sftp_faults;

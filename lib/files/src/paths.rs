@@ -87,6 +87,7 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
     let found = if literal.is_dir() {
         Walk { base: literal, depth: usize::MAX, pattern: None }.files()
     } else if literal.exists() || !Pattern::is_one(path) {
+        tell_others(path);
         Identity::of(literal).map(|_| vec![literal.to_owned()])
     } else {
         matching(path)
@@ -102,6 +103,20 @@ pub fn find(path: &str) -> Result<Vec<PathBuf>> {
             ));
     }
     Ok(found)
+}
+
+/// Warns of the files that a pattern matches, where a file has the very name of the pattern: that
+/// one is meant, or a shell has made it.
+fn tell_others(path: &str) {
+    let found = if Pattern::is_one(path) { matching(path).unwrap_or_default() } else { Vec::new() };
+    let others = found.iter().filter(|found| *found != Path::new(path)).count();
+    if others > 0 {
+        singer::warn!(
+            "W-FILE-NOT-READ",
+            "reading {path:?} alone, as a file has this name: {others} files that it matches as a \
+             pattern are left out; rename the file to read all"
+        );
+    }
 }
 
 /// Tells whether a file of a folder counts: its ending tells a format, and it is none of the JSON

@@ -111,9 +111,9 @@ pub struct TextSettings {
     pub comment: Option<String>,
     /// What happens to a row with fewer or more fields than the header: `fail` ends the run,
     /// `reject` rejects the row. `null` accepts it: missing fields are null, and extra fields at
-    /// the end must be empty.
-    #[serde(default)]
-    pub on_ragged: OnRagged,
+    /// the end must be empty. By default `reject`, but extra fields go to the column `_sdc_extra`
+    /// where there is one.
+    pub on_ragged: Option<OnRagged>,
     /// Takes the column names from the first row.
     #[serde(default = "yes")]
     pub header: bool,
@@ -198,13 +198,12 @@ impl TextSettings {
 
 /// What a row does that has fewer or more fields than the header.
 // Without comments on the variants, so that its schema is a plain list of words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum OnRagged {
     Fail,
     Null,
-    #[default]
     Reject,
 }
 

@@ -90,7 +90,9 @@ impl Table {
         let this = Self {
             encoding: TextEncoding::named(settings.text.encoding()).with(label, &name)?,
             limits: Limits { ratio_max, ..Limits::default() },
-            wider: settings.metadata.contains(&Metadata::Extra),
+            // What was said of such rows counts more than that there is a column for the rest.
+            wider: settings.text.on_ragged.is_none()
+                && settings.metadata.contains(&Metadata::Extra),
             writings: writings(&settings.text).with(label, &name)?,
             found: None,
             forms: BTreeMap::new(),

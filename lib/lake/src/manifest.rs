@@ -3,6 +3,7 @@
 use disk::Datestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use singer::schema::{Column, Kind, Types, columns};
 use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
 use crate::format::Format;
@@ -105,9 +106,16 @@ impl Manifest {
         self.files.iter().fold(0, |bytes, file| bytes.saturating_add(file.bytes))
     }
 
-    /// Returns the stream as a tap announces it: with the keyword that names its partition.
+    /// Returns the stream as a tap announces it: with the keyword that names its partition. What
+    /// became text in the files, as values of several kinds do, is text.
     pub fn stream(&self) -> singer::Stream {
         let mut schema = self.schema.clone();
+        let is_made =
+            |column: &Column| column.kind == Kind::String && !column.types.has(Types::STRING);
+        let texts: Vec<_> = columns(&schema).into_iter().filter(is_made).collect();
+        for column in texts {
+            schema["properties"][&column.name] = Kind::String.property();
+        }
         schema.insert(singer::schema::PARTITION.to_owned(), self.keyword());
         singer::Stream::new(self.stream.clone(), schema, self.key_properties.clone())
     }

@@ -227,3 +227,31 @@ fn a_catalog_with_other_types_than_the_day_is_refused() {
         }
     }
 }
+
+#[test]
+fn what_became_text_in_a_day_is_text_when_it_is_read() {
+    let scratch = folder();
+    let lake = scratch.path().join("output");
+    let lines = [
+        json!({ "type": "SCHEMA", "stream": "t", "key_properties": [], "schema": { "properties": {
+            "a": { "type": ["boolean", "integer", "null"] },
+            "b": { "anyOf": [{ "type": "number" }, { "type": "boolean" }] },
+            "c": { "type": ["integer", "string"] } } } }),
+        json!({ "type": "RECORD", "stream": "t", "record": { "a": 1, "b": true, "c": "x" } }),
+        json!({ "type": "RECORD", "stream": "t", "record": { "a": true, "b": 2.5, "c": 4 } }),
+    ];
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    to_lake(&lake, "s", DAY).input(lines.into_bytes()).go().success();
+    let rows =
+        [json!({ "a": "1", "b": "true", "c": "x" }), json!({ "a": "true", "b": "2.5", "c": "4" })];
+    for run in [tap_lake(&lake), from_lake(&lake, DAY)] {
+        assert_eq!(run.go().success().records("t"), rows);
+    }
+    // It can be written again, with the types that it has.
+    let copy = scratch.path().join("copy");
+    pipe_succeeds(tap_lake(&lake), to_lake(&copy, "s", DAY));
+    assert_eq!(
+        lake::data(&partition(&lake, "s", DAY, "t")),
+        lake::data(&partition(&copy, "s", DAY, "t"))
+    );
+}

@@ -291,7 +291,7 @@ impl Table {
     /// it lacks, and no value stands behind the last column. Lines of white space are none.
     fn is_padded(&self, record: &Record<'_>, width: usize) -> bool {
         let is_null = |(at, field)| self.is_null(record, at, field);
-        self.settings.text.on_ragged == OnRagged::Null
+        self.settings.text.on_ragged == Some(OnRagged::Null)
             && width > 0
             && !is_space(record.raw())
             && record.fields().enumerate().skip(width).all(is_null)
@@ -306,7 +306,7 @@ impl Table {
         failure: Error,
         rows: &mut Rows<'_>,
     ) -> Result<()> {
-        if self.settings.text.on_ragged == OnRagged::Fail {
+        if self.settings.text.on_ragged == Some(OnRagged::Fail) {
             return Err(failure.with("on_ragged", "fail"));
         }
         rows.reject(path, record, failure)

@@ -50,7 +50,8 @@ pub(super) fn check(name: &str, value: &Value, property: &Value) -> Result<()> {
 /// Returns the words that may stand where something else does.
 fn words_of<'a>(fault: &'a ValidationError<'_>) -> Option<Vec<&'a str>> {
     let ValidationErrorKind::Enum { options } = fault.kind() else { return None };
-    options.as_array()?.iter().map(Value::as_str).collect()
+    // That it may be null as well needs no word.
+    options.as_array()?.iter().filter(|option| !option.is_null()).map(Value::as_str).collect()
 }
 
 /// Says what a value must be, and what it is.
