@@ -76,6 +76,7 @@ impl Lake {
             key_properties: manifest.key_properties.clone(),
             complete: manifest.complete,
             coverage: manifest.coverage.clone(),
+            rows_left_out: manifest.rows_left_out,
             format: manifest.format.clone(),
             state: manifest.state.clone(),
         };

@@ -36,6 +36,9 @@ pub struct Manifest {
     /// Which rows of the stream the files hold.
     #[serde(default, rename = "resumed_from", skip_serializing_if = "Coverage::is_whole")]
     pub coverage: Coverage,
+    /// Rows of the stream were left out on the way, such as rejects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows_left_out: bool,
     /// The form of the data files; manifests of early releases do not say it.
     #[serde(default)]
     pub format: Format,
@@ -96,6 +99,11 @@ impl<'de> Deserialize<'de> for Completeness {
 }
 
 impl Manifest {
+    /// Tells whether the source may have rows that the partition lacks, whichever they are.
+    pub fn may_lack_rows(&self) -> bool {
+        self.rows_left_out || self.complete == Completeness::Unverified
+    }
+
     /// Returns how many rows the partition holds.
     pub fn rows(&self) -> u64 {
         self.files.iter().fold(0, |rows, file| rows.saturating_add(file.rows))
@@ -135,6 +143,7 @@ impl Manifest {
             && self.schema == other.schema
             && self.key_properties == other.key_properties
             && self.complete == other.complete
+            && self.rows_left_out == other.rows_left_out
             && self.format == other.format
             && (self.coverage.is_whole() || other.coverage.is_part())
             && self.files.len() == other.files.len()

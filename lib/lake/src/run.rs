@@ -87,6 +87,8 @@ pub struct Contents {
     pub complete: Completeness,
     /// Which rows of the stream there are.
     pub coverage: Coverage,
+    /// Rows of the stream were left out on the way, such as rejects.
+    pub rows_left_out: bool,
     /// The form of the files.
     pub format: Format,
     /// The last state received, without the bookmarks of other streams.
@@ -335,6 +337,7 @@ impl Staged {
             key_properties: contents.key_properties,
             complete: contents.complete,
             coverage: contents.coverage,
+            rows_left_out: contents.rows_left_out,
             format: contents.format,
             files,
             state: contents.state,

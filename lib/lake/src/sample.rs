@@ -25,6 +25,7 @@ pub(crate) fn contents(more: &Value) -> Contents {
         key_properties: vec!["id".to_owned()],
         complete: Completeness::Verified,
         coverage: Coverage::Whole,
+        rows_left_out: false,
         format: Format::Csv,
         state: None,
     }

@@ -64,7 +64,8 @@ impl<'run> Rows<'run> {
         if let Some(bookmark) = self.open.unjudged.take() {
             self.run.states.state().set_bookmark(&self.open.id, bookmark);
         }
-        self.run.states.finish(&self.open.id);
+        let left_out = self.open.left_out && !self.open.unchanged;
+        self.run.states.finish(&self.open.id, left_out);
         Ok(self.open.counter.kept())
     }
 
@@ -144,6 +145,11 @@ impl<'run> Rows<'run> {
     /// Says that rows of the stream were left out, because of a limit.
     pub fn leave_out(&mut self, why: &str) {
         crate::warn!("W-ROWS-LEFT-OUT", "{}: {why}", self.open.id);
+        self.open.left_out = true;
+    }
+
+    /// Says that rows of the stream were left out where they come from.
+    pub fn lack_rows(&mut self) {
         self.open.left_out = true;
     }
 

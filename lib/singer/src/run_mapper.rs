@@ -131,6 +131,7 @@ impl<M: Mapper> Mapping<M> {
                 Event::State(value, word) => self.state(value, word)?,
                 Event::Turn(word) => {
                     self.turn(&word)?;
+                    let word = self.with_rejects(word);
                     self.untold = word.mapped_member();
                 }
                 Event::Activate(at, version) => self.activate(at, version)?,
@@ -284,9 +285,16 @@ impl<M: Mapper> Mapping<M> {
         states.try_for_each(|(value, word)| self.send_state(&value, &word))
     }
 
+    /// Has the word say that records were left out here.
+    fn with_rejects(&self, mut word: Word) -> Word {
+        word.left_out |= self.rejects.has_some();
+        word
+    }
+
     fn send_state(&mut self, value: &str, word: &Word) -> Result<()> {
         self.untold = None;
-        let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, word));
+        let word = self.with_rejects(word.clone());
+        let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, &word));
         self.pipe.send(Job::Line(line.into_bytes()))
     }
 

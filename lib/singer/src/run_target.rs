@@ -327,6 +327,12 @@ impl<T: Target> Delivery<T> {
         self.silent.extend(std::mem::take(&mut word.unchanged));
         let before = std::mem::replace(&mut self.word, word);
         let Some(Syncing::Stream(name)) = before.syncing else { return Ok(()) };
+        if self.word.left_out {
+            for name in [name.as_str(), COMBINED] {
+                let came = self.came_of.get(name).into_iter().flatten();
+                came.for_each(|at| self.streams[*at].lacks = true);
+            }
+        }
         // What is made of all streams of the tap ends with the last of them.
         if name == COMBINED || self.word.syncing == Some(Syncing::Stream(name.clone())) {
             return Ok(());
@@ -423,7 +429,8 @@ impl<T: Target> Delivery<T> {
             }
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
-            let completed = sink.complete(self.target.shared(), End { verified, state });
+            let lacks = stream.lacks || self.rejects.has_some_of(&stream.name);
+            let completed = sink.complete(self.target.shared(), End { verified, lacks, state });
             if completed.with("stream", &stream.name)? == Durability::Together {
                 (stream.waits, stream.dirty) = (true, true);
                 self.waiting.get_or_insert_with(Instant::now);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::encode::state_line;
 use crate::state::State;
-use crate::word::{RUN, new_run, run_member};
+use crate::word::{LEFT_OUT, RUN, new_run, run_member};
 
 /// So many bytes of states are written, whatever the rows take.
 const FREE_BYTES: u64 = 256 << 10;
@@ -41,6 +41,8 @@ pub(crate) struct States {
     behind: Option<Value>,
     /// Streams that were read since the last state, and of which nothing was written.
     unchanged: Vec<String>,
+    /// Rows of a stream that was read since the last state or SCHEMA were left out.
+    left_out: bool,
     /// Streams that are written under other names.
     renamed: BTreeSet<String>,
 }
@@ -58,6 +60,7 @@ impl States {
             named: true,
             behind: None,
             unchanged: Vec::new(),
+            left_out: false,
             renamed: BTreeSet::new(),
         }
     }
@@ -103,8 +106,10 @@ impl States {
         self.behind = Some(progress);
     }
 
-    /// Ends the stream: where nothing was written of it, the next state says so.
-    pub(crate) fn finish(&mut self, stream_id: &str) {
+    /// Ends the stream: where nothing was written of it, or rows of it were left out, what names the
+    /// next stream says so.
+    pub(crate) fn finish(&mut self, stream_id: &str, left_out: bool) {
+        self.left_out |= left_out;
         if let Some(progress) = self.behind.take() {
             self.state.set_bookmark(stream_id, progress);
         }
@@ -148,8 +153,11 @@ impl States {
         lines
     }
 
-    fn member(&self, ended: bool, unchanged: &[String]) -> Value {
+    fn member(&mut self, ended: bool, unchanged: &[String]) -> Value {
         let mut member = run_member(&self.run, ended, unchanged);
+        if std::mem::take(&mut self.left_out) {
+            member[LEFT_OUT] = true.into();
+        }
         let name = self.state.currently_syncing();
         if name.is_some_and(|name| self.renamed.contains(name)) {
             member["mapped"] = true.into();
@@ -188,7 +196,7 @@ mod tests {
             let schema = states.naming(Value::Object(serde_json::Map::new()));
             assert_eq!(schema.get(RUN).is_none(), said, "named once");
             states.set_behind("a".repeat(1000).into());
-            states.finish(&format!("stream{number}"));
+            states.finish(&format!("stream{number}"), false);
             (said, written)
         };
         assert!(states.held_back().is_none());
@@ -203,7 +211,7 @@ mod tests {
         // Nothing was written of these but the name of one.
         assert_eq!(begin(&mut states, 1002), (false, after));
         assert!(states.begin("silent").is_none());
-        states.finish("silent");
+        states.finish("silent", false);
         let line = states.held_back().unwrap();
         let value: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["value"][RUN]["unchanged"], serde_json::json!(["silent"]));

@@ -142,6 +142,8 @@ pub struct Unchanged {
 pub struct End {
     /// The tap said that the stream was read to its end; else input merely ended.
     pub verified: bool,
+    /// Rows of it were left out on the way, such as rejects.
+    pub lacks: bool,
     /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }

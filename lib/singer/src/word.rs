@@ -14,6 +14,9 @@ use crate::scan::{Fault, Scanner, Token};
 /// alone, and no target prints it: what is kept between runs does not have it.
 pub(crate) const RUN: &str = "syncing_run";
 
+/// The member of it that says that rows of the stream named before were left out.
+pub(crate) const LEFT_OUT: &str = "left_out";
+
 /// What a state says in `currently_syncing`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Syncing {
@@ -34,6 +37,8 @@ pub(crate) struct Word {
     pub ended: bool,
     /// Streams that it has read, and of which it wrote nothing.
     pub unchanged: Vec<String>,
+    /// Rows were left out of the stream that was named before, such as rejects.
+    pub left_out: bool,
     /// It comes through a mapper: the streams that come of those that it names have other names.
     pub mapped: bool,
 }
@@ -62,6 +67,9 @@ impl Word {
     /// came have names that no target knows there.
     pub(crate) fn mapped_member(&self) -> Option<Value> {
         let mut member = run_member(self.run.as_deref()?, self.ended, &[]);
+        if self.left_out {
+            member[LEFT_OUT] = true.into();
+        }
         member["mapped"] = true.into();
         Some(member)
     }
@@ -70,6 +78,7 @@ impl Word {
         let run: Value = serde_json::from_slice(member).unwrap_or_default();
         self.run = run["id"].as_str().map(str::to_owned);
         self.ended = run["ended"] == true;
+        self.left_out = run[LEFT_OUT] == true;
         self.mapped = run["mapped"] == true;
         let unchanged = run["unchanged"].as_array().into_iter().flatten();
         self.unchanged = unchanged.filter_map(Value::as_str).map(str::to_owned).collect();

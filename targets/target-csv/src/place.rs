@@ -48,6 +48,7 @@ impl Place {
                         Completeness::Unverified
                     },
                     coverage: layout.coverage,
+                    rows_left_out: end.lacks,
                     format: Format::Csv,
                     state: end.state,
                 };

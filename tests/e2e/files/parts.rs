@@ -1,4 +1,4 @@
-//! Reads of files that leave rows out: no target takes what comes for all rows.
+//! Reads of files that leave rows or fields out: no target takes what comes for all rows.
 
 use std::fs;
 use std::path::Path;
@@ -89,4 +89,23 @@ fn a_file_with_the_name_of_the_pattern_hides_no_others_in_silence() {
     fs::remove_file(scratch.path().join("in/o-1.csv")).unwrap();
     let outcome = tap(&scratch.path().join("in/o-*.csv")).go().success();
     assert!(!outcome.stderr.contains("W-FILE-NOT-READ"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_is_said_of_longer_rows_counts_more_than_the_column_for_them() {
+    let server = Sshd::start();
+    server.put("/in/a.csv", "id,n\n1,x\n2,y,z\n3,w,\n");
+    let read = |on_ragged: &str| {
+        let mut table = json!({ "table_name": "t", "remote_path": "/in/a.csv" });
+        if !on_ragged.is_empty() {
+            table["on_ragged"] = json!(on_ragged);
+        }
+        ours("tap-sftp").config(&server.settings(&json!([table]))).set("max_rejects", 2).go()
+    };
+    assert_eq!(read("").success().records("t")[1]["_sdc_extra"], json!(["z"]));
+    assert!(read("fail").exits(65).stderr.contains("line: 3"));
+    assert_eq!(read("reject").success().records("t").len(), 1);
+    let padded = read("null").success();
+    assert_eq!(padded.records("t").len(), 2);
+    assert!(padded.stderr.contains("W-RECORDS-REJECTED: 1 "), "{}", padded.stderr);
 }

@@ -78,25 +78,6 @@ fn files_of_one_table_are_joined_by_name() {
 }
 
 #[test]
-fn what_is_said_of_longer_rows_counts_more_than_the_column_for_them() {
-    let server = Sshd::start();
-    server.put("/in/a.csv", "id,n\n1,x\n2,y,z\n3,w,\n");
-    let read = |on_ragged: &str| {
-        let mut table = json!({ "table_name": "t", "remote_path": "/in/a.csv" });
-        if !on_ragged.is_empty() {
-            table["on_ragged"] = json!(on_ragged);
-        }
-        ours("tap-sftp").config(&server.settings(&json!([table]))).set("max_rejects", 2).go()
-    };
-    assert_eq!(read("").success().records("t")[1]["_sdc_extra"], json!(["z"]));
-    assert!(read("fail").exits(65).stderr.contains("line: 3"));
-    assert_eq!(read("reject").success().records("t").len(), 1);
-    let padded = read("null").success();
-    assert_eq!(padded.records("t").len(), 2);
-    assert!(padded.stderr.contains("W-RECORDS-REJECTED: 1 "), "{}", padded.stderr);
-}
-
-#[test]
 fn settings_of_the_plugins_before_it_are_taken() {
     let server = Sshd::start();
     server.put("/in/a.csv", "id;at;n\n1;2026-01-02 03:04:05;x;more;\"and \"\"more\"\"\"\n2;;\n");

@@ -255,3 +255,63 @@ fn what_became_text_in_a_day_is_text_when_it_is_read() {
         lake::data(&partition(&copy, "s", DAY, "t"))
     );
 }
+
+#[test]
+fn rows_that_were_rejected_on_their_way_into_a_day_are_not_gone() {
+    let scratch = folder();
+    let text = "id,n\n1,1\n2,x\n3,3\n";
+    file(scratch.path(), "bad/t.csv", text);
+    file(scratch.path(), "good/t.csv", text.replace('x', "2"));
+    let tap = |from: &str, types: Value| {
+        let path = scratch.path().join(from);
+        let entry = json!({ "entity": "t", "path": path, "types": types });
+        let rejects = scratch.path().join("tap.jsonl");
+        let tap = ours("tap-csv").config(&json!({ "files": [entry] })).set("max_rejects", 1);
+        tap.set("rejects_file", rejects.display())
+    };
+    let lake = scratch.path().join("output");
+    let target = || {
+        let rejects = scratch.path().join("target.jsonl");
+        to_lake(&lake, "s", DAY).set("max_rejects", 1).set("rejects_file", rejects.display())
+    };
+    let versioned = |lake: &Path| {
+        let run = tap_lake(lake).set("emit_activate_version_messages", true);
+        let outcome = run.go().success();
+        (outcome.records("t").len(), outcome.text().contains("ACTIVATE_VERSION"))
+    };
+    let noted = || manifest(&partition(&lake, "s", DAY, "t"))["rows_left_out"] == true;
+    let integer = || json!({ "n": "integer" });
+    pipe_succeeds(tap("good", integer()), target());
+    assert_eq!((versioned(&lake), noted()), ((3, true), false));
+    // The tap rejects a record, also in front of a mapper.
+    pipe_succeeds(tap("bad", integer()), target());
+    assert_eq!((versioned(&lake), noted()), ((2, false), true));
+    pipe_succeeds(tap("good", integer()), target());
+    assert!(!noted());
+    let lines = tap("bad", integer()).go().success().stdout;
+    let mapper =
+        || ours("map-streams").set("stream_maps", json!({ "t": { "m": "n" } }).to_string());
+    let mapped = mapper().input(lines).go().success().stdout;
+    target().input(mapped).go().success();
+    assert_eq!((versioned(&lake), noted()), ((2, false), true));
+    // A copy of the day knows it as well.
+    let copy = scratch.path().join("copy");
+    pipe_succeeds(tap_lake(&lake), to_lake(&copy, "s", DAY));
+    assert_eq!(versioned(&copy), (2, false));
+    // The target rejects one.
+    let state = json!({ "type": "STATE", "value": { "bookmarks": {}, "currently_syncing": null } });
+    let lines = [
+        json!({ "type": "SCHEMA", "stream": "t", "key_properties": ["id"],
+            "schema": { "properties": { "id": { "type": "integer" } } } }),
+        json!({ "type": "RECORD", "stream": "t", "record": { "id": 1 } }),
+        json!({ "type": "RECORD", "stream": "t", "record": { "id": "x" } }),
+        state,
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    target().input(text.into_bytes()).go().success();
+    assert_eq!((versioned(&lake), noted()), ((1, false), true));
+    // Nobody knows whether the input of another tap was whole.
+    let text: String = lines[..2].iter().map(|line| format!("{line}\n")).collect();
+    target().input(text.into_bytes()).go().success();
+    assert_eq!((versioned(&lake), noted()), ((1, false), false));
+}

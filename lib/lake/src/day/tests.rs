@@ -32,6 +32,7 @@ fn lake(tables: &[(&str, &str)]) -> (tempfile::TempDir, String) {
             key_properties: vec!["id".to_owned()],
             complete: Completeness::Verified,
             coverage: Coverage::Whole,
+            rows_left_out: false,
             format: Format::Csv,
             state: None,
         };

@@ -49,6 +49,8 @@ pub(super) struct Outgoing<S> {
     pub version: Option<i64>,
     /// Those that its rows came with.
     pub versions: Versions,
+    /// Its tap has left rows out, such as rejects.
+    pub lacks: bool,
     /// What the last state that covers rows of it leaves out.
     pub mark: Value,
     pub counter: RecordCounter,
@@ -68,6 +70,7 @@ impl<S> Outgoing<S> {
             partly: false,
             waits: false,
             late: false,
+            lacks: false,
             behind: Behind::Nothing,
             version: None,
             versions: Versions::default(),
