@@ -149,6 +149,7 @@ mod postgres {
     mod first_loads;
     mod formats;
     mod future_keys;
+    mod grants;
     mod hidden_rows;
     mod hints;
     mod inherited;

@@ -5,6 +5,7 @@ use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::frontend;
 use singer::{Error, ErrorKind, Result, ResultExt, Secret};
 
+use crate::ident::quote_ident;
 use crate::protocol::Protocol;
 use crate::settings::{Config, OPTIONS};
 use crate::ssl_mode::SslMode;
@@ -77,10 +78,22 @@ fn describe(failure: &Error, config: &Config) -> Error {
             .with("options", options)
             .hint("check `options` (or PGOPTIONS): write them as -c name=value");
     }
+    if let Some(grant) = to_connect(failure, config) {
+        return described.hint(format!("run: {grant}"));
+    }
     match crate::failure::hint_of(state) {
         Some(hint) => described.hint(hint),
         None => described,
     }
+}
+
+/// Returns what lets the user connect, where the server misses the right to. Its name is the same
+/// in every language of the server.
+fn to_connect(failure: &Error, config: &Config) -> Option<String> {
+    let misses = failure.context("sqlstate") == Some("42501")
+        && failure.context("detail").is_some_and(|detail| detail.contains("CONNECT"));
+    let (database, user) = (quote_ident(&config.database).ok()?, quote_ident(&config.user).ok()?);
+    misses.then(|| format!("GRANT CONNECT ON DATABASE {database} TO {user}"))
 }
 
 /// Tells whether the server refused a setting of the session, which it does not know, or which no

@@ -285,6 +285,11 @@ impl Plugin {
         self.says_it_can(singer::tables::CAPABILITY)
     }
 
+    /// Tells whether it is one of ours that says which rights its user lacks.
+    pub fn tells_grants(&self) -> bool {
+        self.says_it_can(singer::plan::GRANTS)
+    }
+
     fn says_it_can(&self, capability: &str) -> bool {
         self.description.as_ref().is_some_and(|description| description.can(capability))
     }

@@ -22,6 +22,7 @@ pub mod ended;
 pub mod failure;
 mod foreign;
 pub mod forget;
+pub mod grants;
 pub mod guard;
 pub mod history;
 pub mod hook;

@@ -15,6 +15,13 @@ use crate::output;
 use crate::receive::{Event, no_input};
 use crate::scrub::scrub;
 
+/// The capability of a tap or target that plans the rights it lacks: with the setting
+/// [`PLAN_GRANTS`] the steps of its plan are SQL that grants them. Each stream begins with a
+/// comment that says where; there is no more where nothing is lacking.
+pub const GRANTS: &str = "grants";
+/// The setting that has it plan them; it has no run, then.
+pub const PLAN_GRANTS: &str = "plan_grants";
+
 /// What a tap would read of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod contract;
+mod doctor;
 pub mod edits;
 mod el;
 pub(crate) mod given;
@@ -23,6 +24,7 @@ use crate::cli_state::StateCommand;
 use crate::complete;
 use crate::examples::{self, below};
 use contract::DataCommand;
+pub use doctor::DoctorArgs;
 use edits::{EditCommand, ScheduleArgs};
 pub use el::{DumpOfPipeline, ElArgs};
 pub use install::InstallArgs;
@@ -117,11 +119,7 @@ pub enum Command {
     Schedule(ScheduleArgs),
     /// Find what would stop a run, and print how to mend it
     #[command(after_help = below(examples::DOCTOR))]
-    Doctor {
-        /// Look only at this job, or at these plugins
-        #[arg(value_name = PIPELINE, add = complete::pipelines())]
-        words: Vec<String>,
-    },
+    Doctor(DoctorArgs),
     /// Test whether a plugin of any author keeps the Singer protocol
     #[command(after_help = below(examples::CHECK))]
     Check {

@@ -211,6 +211,7 @@ pub const INIT: &[Example] = &[example("Make a project", "{} init sales")];
 pub const DOCTOR: &[Example] = &[
     example("Look at the whole project", "{} doctor"),
     example("Look at what one job needs", "{} doctor elt"),
+    example("Write SQL for the rights that it lacks", "{} doctor --grants elt > grants.sql"),
 ];
 /// Of `chorus check`.
 pub const CHECK: &[Example] =

@@ -16,7 +16,7 @@ use clap::FromArgMatches;
 use cli::contract::{ContractCommand, DataCommand};
 use cli::edits::{EditCommand, ScheduleArgs, ScheduleCommand};
 use cli::schema::SchemaCommand;
-use cli::{Cli, Command, WhatArgs};
+use cli::{Cli, Command, DoctorArgs, WhatArgs};
 use commands::run::datestamp;
 use disk::Datestamp;
 use project::{Context, Opening, Project, Warnings, spelled};
@@ -228,9 +228,12 @@ fn execute(cli: Cli) -> Result<ExitCode> {
         }
         Command::Schedule(args) => scheduled(&opener, args),
         Command::Edit(command) => edited(&opener, command, named.as_deref()),
-        Command::Doctor { words } => {
+        Command::Doctor(DoctorArgs { words, grants }) => {
             let (project, day) = opener.of_run(None, &Value::Null)?;
-            commands::doctor::doctor(&project, day, &words)
+            match grants {
+                Some(only) => commands::doctor::grants(&project, &words, &only),
+                None => commands::doctor::doctor(&project, day, &words),
+            }
         }
         Command::State { command } => commands::state::state(&opener.open()?, command),
     };

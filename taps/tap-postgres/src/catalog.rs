@@ -11,7 +11,7 @@ use singer::{Error, ErrorKind, Result};
 /// table in a schema of its own. A key is one where the index is over all rows, and no column of it
 /// can be null: of 18 on, a NOT NULL may be there that old rows do not meet. `$1` is an array of
 /// schemas or null. What target-postgres remembers in a table of its own (`$2`, with the comment
-/// `$3`) is nobody's data.
+/// `$3`) is nobody's data. `$4` says that what the user may not use counts, too.
 const RELATIONS: &str = "\
 SELECT c.oid, n.nspname, c.relname, c.relkind,
        CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums, x.extname
@@ -40,7 +40,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
    AND n.nspname !~ '^pg_(toast_)?temp_'
    AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
-   AND has_schema_privilege(n.oid, 'USAGE')
+   AND ($4::bool OR has_schema_privilege(n.oid, 'USAGE'))
    AND (c.relname <> $2::text OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM $3::text)
    AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_inherits h
@@ -167,11 +167,15 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
     }
 }
 
-/// Reads the relations.
-pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Relation>> {
-    let schemas = schemas.map(pg::array_literal);
-    let ours = [schemas.as_deref(), Some(pg::ours::TABLE), Some(pg::ours::COMMENT)];
-    let rows = client.query(RELATIONS, &ours)?;
+/// Reads the relations: those of schemas that the user may use, or `all`.
+pub fn relations(
+    client: &mut Client,
+    schemas: Option<&[String]>,
+    all: bool,
+) -> Result<Vec<Relation>> {
+    let (schemas, all) = (schemas.map(pg::array_literal), all.to_string());
+    let (table, comment) = (Some(pg::ours::TABLE), Some(pg::ours::COMMENT));
+    let rows = client.query(RELATIONS, &[schemas.as_deref(), table, comment, Some(&all)])?;
     rows.iter()
         .map(|row| {
             let key = row.get(5).unwrap_or("").split_ascii_whitespace();

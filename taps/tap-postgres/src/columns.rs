@@ -15,10 +15,11 @@ const TABLES: usize = 100;
 /// How many columns an answer has at most: a table has up to 1,600.
 const COLUMNS_MAX: usize = 5_000;
 
-/// The columns of relations (`{relations}`), by the number of the relation (`{number}`). Functions
-/// look past the snapshot: of a column that is gone since, nobody has or lacks the right. Nobody
-/// holds the rows of a foreign table to their NOT NULL, nor, since 18, old rows to one that is not
-/// validated. A type is of an extension if its base or its elements are.
+/// The columns of relations (`{relations}`), by the number of the relation (`{number}`), and
+/// whether the user may read each (`{readable}`) of a schema that it may use (`{usable}`).
+/// Functions look past the snapshot: of a column that is gone since, nobody has or lacks the right.
+/// Nobody holds the rows of a foreign table to their NOT NULL, nor, since 18, old rows to one that
+/// is not validated. A type is of an extension if its base or its elements are.
 const COLUMNS: &str = "\
 WITH RECURSIVE extended (oid, extname) AS (
   SELECT d.objid, e.extname
@@ -38,7 +39,7 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
           WHERE o.conrelid = a.attrelid AND o.contype = 'n' AND NOT o.convalidated
             AND a.attnum = ANY (o.conkey)),
        c.relkind = 'r' AND NOT c.relhassubclass AND a.attgenerated = '',
-       has_column_privilege(c.oid, a.attnum, 'SELECT'),
+       {readable},
        c.relkind = 'v' OR c.relrowsecurity OR f.foreign_rows,
        CASE WHEN a.atttypid >= 16384 THEN (
          SELECT x.extname FROM extended x WHERE x.oid = a.atttypid LIMIT 1) END,
@@ -54,9 +55,20 @@ SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
    AND n.nspname !~ '^pg_(toast_)?temp_'
    AND a.attnum > 0 AND NOT a.attisdropped
-   AND has_schema_privilege(n.oid, 'USAGE')
+   AND {usable}
    AND has_column_privilege(c.oid, a.attnum, 'SELECT') IS NOT NULL
  ORDER BY {number}, a.attrelid, a.attnum";
+
+/// Which columns the user may read, of schemas that it may use.
+const RIGHTS: [&str; 2] =
+    ["has_column_privilege(c.oid, a.attnum, 'SELECT')", "has_schema_privilege(n.oid, 'USAGE')"];
+
+/// The same once it has the rights that `grants` tells of.
+const GRANTED: [&str; 2] = [
+    "has_column_privilege(c.oid, a.attnum, 'SELECT') OR NOT has_any_column_privilege(c.oid, \
+     'SELECT')",
+    "true",
+];
 
 /// The relations of the schemas `$1`, or of all if it is null.
 const OF_SCHEMAS: &str = "\
@@ -154,8 +166,7 @@ impl Columns {
 fn named(client: &mut Client, tables: &[(String, String)]) -> Result<Vec<Vec<Attribute>>> {
     let schemas = pg::array_literal(tables.iter().map(|(schema, _)| schema));
     let names = pg::array_literal(tables.iter().map(|(_, name)| name));
-    let sql = COLUMNS.replace("{relations}", NAMED).replace("{number}", "w.number");
-    let sql = format!("{sql} LIMIT {COLUMNS_MAX}");
+    let sql = format!("{} LIMIT {COLUMNS_MAX}", question(NAMED, "w.number", RIGHTS));
     let rows = client.query(&sql, &[Some(&schemas), Some(&names)])?;
     let mut columns: Vec<Vec<Attribute>> = Vec::new();
     columns.resize_with(tables.len(), Vec::new);
@@ -173,11 +184,21 @@ fn named(client: &mut Client, tables: &[(String, String)]) -> Result<Vec<Vec<Att
     Ok(columns)
 }
 
-/// Reads the columns of all relations of the schemas.
-pub fn of_schemas(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Attribute>> {
+/// Reads the columns of all relations of the schemas: as they are, or (`all`) as they
+/// are once what is lacking is granted.
+pub fn of_schemas(
+    client: &mut Client,
+    schemas: Option<&[String]>,
+    all: bool,
+) -> Result<Vec<Attribute>> {
     let schemas = schemas.map(pg::array_literal);
-    let sql = COLUMNS.replace("{relations}", OF_SCHEMAS).replace("{number}", "0::bigint");
+    let sql = question(OF_SCHEMAS, "0::bigint", if all { GRANTED } else { RIGHTS });
     client.query(&sql, &[schemas.as_deref()])?.iter().map(attribute).collect()
+}
+
+fn question(relations: &str, number: &str, [readable, usable]: [&str; 2]) -> String {
+    let sql = COLUMNS.replace("{relations}", relations).replace("{number}", number);
+    sql.replace("{readable}", readable).replace("{usable}", usable)
 }
 
 fn attribute(row: &Row) -> Result<Attribute> {

@@ -9,6 +9,7 @@ mod conditions;
 mod convert;
 mod discover;
 mod family;
+mod grants;
 mod hidden;
 mod keys;
 mod money;

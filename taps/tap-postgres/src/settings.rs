@@ -77,6 +77,11 @@ pub struct Settings {
     #[serde(default)]
     #[schemars(extend("x-role" = "where-clauses"))]
     pub stream_options: BTreeMap<String, StreamOptions>,
+    /// `--plan` prints, in place of what it would read, SQL that grants the user the rights it
+    /// lacks. Discovery then also lists tables that the user may not read yet, and a run is
+    /// refused. `chorus doctor --grants` sets it.
+    #[serde(default)]
+    pub plan_grants: bool,
     /// Accepted for compatibility, for `LOG_BASED` only: name of the replication slot.
     #[serde(default)]
     pub replication_slot_name: Option<String>,

@@ -27,7 +27,7 @@ use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
 use crate::table::address;
 use crate::unheld::Unheld;
-use crate::{chosen, discover, keys, statement};
+use crate::{chosen, discover, grants, keys, statement};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -59,7 +59,7 @@ impl Tap for TapPostgres {
         name: "tap-postgres",
         version: env!("CARGO_PKG_VERSION"),
         description: "Reads tables and views of a PostgreSQL database, by COPY in one snapshot.",
-        capabilities: &["activate-version"],
+        capabilities: &["activate-version", singer::plan::GRANTS],
     };
     const EXAMPLES: &'static [Example] = &[Example {
         what: "Read all tables of a schema into a dated folder",
@@ -92,7 +92,8 @@ impl Tap for TapPostgres {
     fn discover(&mut self) -> Result<Vec<Stream>> {
         self.begin()?;
         let schemas = self.settings.schemas();
-        let mut relations = catalog::relations(&mut self.client, schemas.as_deref())?;
+        let all = self.settings.plan_grants;
+        let mut relations = catalog::relations(&mut self.client, schemas.as_deref(), all)?;
         for schema in schemas.iter().flatten() {
             if !relations.iter().any(|relation| relation.schema == *schema) {
                 catalog::check_schema(&mut self.client, schema)?;
@@ -105,7 +106,7 @@ impl Tap for TapPostgres {
                 relation.extension = None;
             }
         }
-        let attributes = columns::of_schemas(&mut self.client, schemas.as_deref())?;
+        let attributes = columns::of_schemas(&mut self.client, schemas.as_deref(), all)?;
         let types = self.types()?;
         let choices = self.settings.choices();
         let database = &self.config.database;
@@ -127,7 +128,7 @@ impl Tap for TapPostgres {
     }
 
     fn prepare(&mut self, streams: &mut [&mut Stream]) -> Result<()> {
-        if streams.is_empty() {
+        if streams.is_empty() || self.settings.plan_grants {
             return Ok(());
         }
         let known = streams.iter().filter_map(|one| Some((&**one, address(one).ok()?)));
@@ -159,6 +160,7 @@ impl Tap for TapPostgres {
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
+        grants::check(&self.settings)?;
         self.begin()?;
         let types = self.types()?;
         let read = self.read(stream, since, &types, rows);
@@ -168,6 +170,10 @@ impl Tap for TapPostgres {
 
     fn plan(&mut self, stream: &Stream, since: &Bookmark) -> Result<Reading> {
         self.begin()?;
+        if self.settings.plan_grants {
+            let steps = grants::statements(&mut self.client, stream)?;
+            return Ok(Reading { steps, coverage: None });
+        }
         let types = self.types()?;
         let select = self.select(stream, since, &types, None);
         self.types = Some(types);

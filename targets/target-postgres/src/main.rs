@@ -45,6 +45,7 @@ mod relatives;
 mod remark;
 mod reshape;
 mod retype;
+mod rights;
 mod rounds;
 mod route;
 mod run_sql;

@@ -12,6 +12,7 @@ use crate::mapping::Mapping;
 use crate::memory::Memory;
 use crate::names::TableName;
 use crate::order;
+use crate::rights;
 use crate::settings::{LoadMethod, Settings};
 use crate::stage;
 
@@ -120,40 +121,17 @@ fn check_changes(client: &mut Client, mapping: &Mapping, schema_is_there: bool) 
 
 /// Refuses a table that is there and that the user may not write to.
 fn check_writes(client: &mut Client, mapping: &Mapping, direct: bool) -> Result<()> {
-    let [select, insert, update, delete] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
-    // A merge looks at whole rows, and a lock takes more than a right to columns.
-    let (of_columns, of_table): (&[&str], &[&str]) = match (mapping.method, direct) {
-        (LoadMethod::AppendOnly, _) | (LoadMethod::Upsert | LoadMethod::ReplacePartition, true) => {
-            (&[insert], &[])
-        }
-        (LoadMethod::Upsert, false) => (&[insert, update], &[select]),
-        (LoadMethod::Overwrite, true) => (&[insert], &[update]),
-        (LoadMethod::ReplacePartition, false) => (&[insert, update], &[select, delete]),
-        (LoadMethod::Overwrite, false) => (&[insert], &[select, update, delete]),
-    };
-    let name = &mapping.shape.name;
-    let table = quote_literal(&name.sql()?);
-    let of_table = of_table.iter().map(|right| (right, String::new()));
-    let of_columns = of_columns.iter().map(|right| {
-        let names = mapping.shape.columns.iter().map(|wanted| &wanted.name);
-        // An update sets no key.
-        let names = names.filter(|name| *right != update || !mapping.shape.conflict.contains(name));
-        let names = names.map(|name| quote_literal(name)).collect::<Vec<_>>().join(", ");
-        let all = format!(
-            " OR (SELECT coalesce(bool_and(has_column_privilege({table}, name, '{right}')), true) \
-             FROM unnest(ARRAY[{names}]::text[]) name)"
-        );
-        (right, all)
-    });
-    for (right, or) in of_table.chain(of_columns) {
-        let has = format!("has_table_privilege({table}, '{right}'){or}");
-        check(client, &format!("{right} on the table {name}"), &has)?;
+    let [of_columns, of_table] = rights::of_method(mapping.method, direct);
+    let of_table = of_table.iter().map(|right| (right, true));
+    for (right, whole) in of_table.chain(of_columns.iter().map(|right| (right, false))) {
+        let what = format!("{right} on the table {}", mapping.shape.name);
+        check(client, &what, &rights::has(mapping, right, whole))?;
     }
     Ok(())
 }
 
 fn check(client: &mut Client, right: &str, has: &str) -> Result<()> {
-    if ask::is_true(client, &format!("SELECT coalesce({has}, false)"))? {
+    if ask::is_true(client, &rights::asked(has))? {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Denied, "cannot load: the user lacks a right")

@@ -107,6 +107,10 @@ pub struct Settings {
     /// only the statements that remove them, and a load is refused. `chorus forget` sets it.
     #[serde(default)]
     pub forget_rows: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// `--plan` prints, in place of what a load would do, SQL that grants the user the rights it
+    /// lacks. A load is refused then. `chorus doctor --grants` sets it.
+    #[serde(default)]
+    pub plan_grants: bool,
     /// Case of the names of tables and columns: `keep` leaves it unchanged, `lower` changes it to
     /// lower case. Names from other settings are used as written. If a name already exists in
     /// another case only, the load is refused.

@@ -18,6 +18,7 @@ use crate::lost;
 use crate::names::TableName;
 use crate::plan;
 use crate::reshape;
+use crate::rights;
 use crate::run_sql;
 use crate::session::{Role, Session};
 use crate::settings::{self, Settings};
@@ -47,6 +48,7 @@ impl Target for TargetPostgres {
             "target-schema",
             "forget-rows",
             "schema-plan",
+            singer::plan::GRANTS,
         ],
     };
     const EXAMPLES: &'static [Example] = &[Example {
@@ -97,8 +99,12 @@ impl Target for TargetPostgres {
                 continue;
             }
             let client = target.session.connection(Role::Shared).idle()?;
-            let steps = plan::statements(client, &target.settings, stream, name)
-                .with("stream", &stream.name)?;
+            let told = if target.settings.plan_grants {
+                rights::statements(client, &target.settings, stream, name)
+            } else {
+                plan::statements(client, &target.settings, stream, name)
+            };
+            let steps = told.with("stream", &stream.name)?;
             planned.push(Planned { stream: stream.name.clone(), steps, schema: None, rows: None });
         }
         Ok(planned)
@@ -183,6 +189,7 @@ impl TargetPostgres {
     /// Runs the SQL that is to be run ahead of all, once.
     fn begin(&mut self) -> Result<()> {
         forget::check(&self.settings)?;
+        rights::check(&self.settings)?;
         match &self.settings.before_run_sql {
             Some(sql) if !std::mem::replace(&mut self.began, true) => {
                 run_sql::run(self.session.config(), "before_run_sql", sql)

@@ -115,7 +115,7 @@ schedules:
     says(&text, &["FAULT tap-postgres: it cannot read its streams:", "division by zero"]);
     says(&text, &["note  tap-weak: W-TABLE-NOT-READABLE: tables left out because"]);
     says(&text, &["FAULT target-weak: it cannot start:", "right: CREATE on the schema public"]);
-    says(&text, &["fix: grant the user the right, or use another user\n"]);
+    says(&text, &["fix: grant the user the right, or use another user; chorus doctor --grants"]);
     for name in ["tap-wrong", "target-wrong"] {
         says(&text, &[&format!("FAULT {name}: ")]);
     }

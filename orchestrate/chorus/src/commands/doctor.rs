@@ -1,5 +1,6 @@
 //! `chorus doctor`: what stands in the way of a run, and the command that mends it.
 
+mod grants;
 mod plugin;
 mod report;
 
@@ -18,6 +19,7 @@ use runner::state_stores::States;
 use singer::output::print;
 use singer::{Error, ErrorKind, Result};
 
+pub use grants::grants;
 use report::Report;
 
 /// Looks at the project, its plugins and what they reach, or at those of a job alone; fails when

@@ -234,6 +234,9 @@ fn broken(plugin: &Plugin, what: &str, kind: ErrorKind, log: &str, report: &mut 
             let (user, password) = (plugin.variable_of("user"), plugin.variable_of("password"));
             format!("set {password} (and {user}) in .env to the values that the server accepts")
         }
+        Some(hint) if plugin.tells_grants() && last.iter().any(|line| is_of_rights(line)) => {
+            format!("{hint}; chorus doctor --grants prints the SQL")
+        }
         Some(hint) => hint.to_owned(),
         None if kind == ErrorKind::Temporary => {
             "try again, or check whether the server runs".into()
@@ -243,6 +246,11 @@ fn broken(plugin: &Plugin, what: &str, kind: ErrorKind, log: &str, report: &mut 
     let shown = last.iter().filter(|line| !line.starts_with("hint: "));
     let shown: Vec<String> = shown.map(|line| format!("\n        {line}")).collect();
     report.fault(&plugin.name, &format!("{what}:{}", shown.concat()), &mend);
+}
+
+/// Tells whether a line of a failure says that the user of a database lacks a right.
+fn is_of_rights(line: &str) -> bool {
+    line.starts_with("right: ") || line == "sqlstate: 42501"
 }
 
 /// Settings that the plugin itself does not know have no effect.
