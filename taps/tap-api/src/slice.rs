@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
-use singer::{Context as _, Error, ErrorKind, Result, ResultExt};
+use singer::{Context as _, Error, ErrorKind, Result, ResultExt, time_zone};
 
 use crate::key::TimeFormat;
 use crate::settings::Settings;
@@ -43,16 +43,8 @@ impl Calendar {
     ///
     /// Fails with `Config`.
     pub fn new(settings: &Settings) -> Result<Self> {
-        let zone = match settings.time_zone.as_deref().unwrap_or("UTC") {
-            // Known also where no time zones are installed.
-            "UTC" => TimeZone::UTC,
-            name => TimeZone::get(name)
-                .or_kind(ErrorKind::Config, "cannot find the time zone")
-                .with("time_zone", name)
-                .hint(
-                    "write a name like Europe/Berlin; the tzdata of this system must contain it",
-                )?,
-        };
+        let zone = time_zone::named(settings.time_zone.as_deref().unwrap_or("UTC"))
+            .with("setting", "time_zone")?;
         let datestamp = settings.datestamp.as_deref().map(str::parse).transpose()?;
         let now = Timestamp::now().to_zoned(zone.clone());
         Ok(Self { datestamp, zone, is_set: settings.time_zone.is_some(), now })

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sftp::{Options, Trust, keys};
 use singer::settings::Common;
-use singer::{Context, Error, ErrorKind, Fingerprint, OtherSetting, Result, Secret};
+use singer::{Context, Error, ErrorKind, Fingerprint, OtherSetting, Result, Secret, server_name};
 
 /// The settings of tap-sftp.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -183,14 +183,7 @@ impl TapSftpSettings {
 
     /// Returns how to reach the server.
     pub fn options(&self) -> Result<Options> {
-        if self.host.contains(['/', '@']) {
-            return Err(Error::new(ErrorKind::Config, "cannot use this text as a server's name")
-                .with("setting", "host")
-                .hint(
-                    "set `host` to a name or an address only; `username`, `password` and `port` \
-                     are settings of their own",
-                ));
-        }
+        server_name::check(&self.host).with("setting", "host")?;
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let secret =
             |text: &Option<Secret>| text.clone().filter(|secret| !secret.reveal().is_empty());

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use disk::Datestamp;
 use jiff::Zoned;
-use jiff::tz::TimeZone;
 use lake::{DATED_SCHEME, DatedPath, Key, Lake};
-use singer::{Context, Error, ErrorKind, Result, ResultExt, Stream};
+use singer::{Context, Error, ErrorKind, Result, ResultExt, Stream, time_zone};
 
 use crate::plain::Claim;
 use crate::settings::Settings;
@@ -205,10 +204,8 @@ struct Times {
 
 impl Times {
     fn read(settings: &Settings, now: jiff::Timestamp) -> Result<Self> {
-        let zone = TimeZone::get(&settings.timestamp_timezone)
-            .or_kind(ErrorKind::Config, "cannot find the time zone")
-            .with("timestamp_timezone", &settings.timestamp_timezone)
-            .hint("write an IANA name such as UTC or Europe/Berlin")?;
+        let zone =
+            time_zone::named(&settings.timestamp_timezone).with("setting", "timestamp_timezone")?;
         let now = now.to_zoned(zone);
         let date = match &settings.datestamp {
             Some(text) => text.parse()?,

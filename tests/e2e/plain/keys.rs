@@ -82,6 +82,17 @@ fn texts_that_a_connector_would_refuse_are_refused_with_their_place() {
         }
         assert!(done.stderr.contains("ssh-keyscan -p PORT HOST"), "{}", done.stderr);
     }
+    let server = |text: &str| format!("type: sftp, user: u, path: /a, host: {text}");
+    for text in ["files.example.com", "10.0.0.1", "'::1'", "'${HOST}'", "'${HOST}/x'"] {
+        validate(&server(text)).success();
+    }
+    for text in ["sftp://files.example.com", "u@files.example.com", "files.example.com/in"] {
+        let done = validate(&server(text)).exits(78);
+        for says in ["as a server's name", "key: host", "line: 2", "column: 41"] {
+            assert!(done.stderr.contains(says), "{says}: {}", done.stderr);
+        }
+        assert!(done.stderr.contains("hint: set `host` to a name or an address only"), "{done:?}");
+    }
     let local = |text: &str| format!("type: local, path: data, delimiter: {text}");
     for text in ["';'", "'\\t'", "'||'", "'${SIGN}'"] {
         validate(&local(text)).success();

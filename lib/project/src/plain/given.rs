@@ -5,7 +5,7 @@ use files::{ShortText, TextEncoding};
 use places::{Inner, Member, Node, Spot};
 use serde_json::{Map, Value};
 use singer::near::{ALIKE, nearest};
-use singer::{Error, Fingerprint, Result};
+use singer::{Error, Fingerprint, Result, server_name};
 
 use super::keys::{Form, Key, Rule};
 use super::span::duration;
@@ -190,6 +190,7 @@ fn judge(rule: Rule, text: &str) -> Result<()> {
         Rule::Encoding => TextEncoding::named(text).map(drop),
         Rule::Fingerprint => Fingerprint::read(text).map(drop),
         Rule::RecordsPath => RecordsPath::parse(text).map(drop),
+        Rule::ServerName => server_name::check(text),
     }
 }
 

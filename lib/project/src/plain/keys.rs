@@ -45,6 +45,8 @@ pub(super) enum Rule {
     Fingerprint,
     /// Where the records of an answer are.
     RecordsPath,
+    /// The name or the address of one, and nothing around it.
+    ServerName,
 }
 
 const fn key(name: &'static str, form: Form) -> Key {
@@ -107,7 +109,7 @@ pub(super) const API: &[Key] = &[
 ];
 
 pub(super) const SFTP: &[Key] = &[
-    needed("host"),
+    Key { form: Form::Of(Rule::ServerName), ..needed("host") },
     key("port", Form::Port),
     alias("username", "user", true),
     key("password", Form::Secret),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use places::Spot;
-use singer::Result;
+use singer::{Result, time_zone};
 
 use super::given::{Given, misfit};
 use super::model::Times;
@@ -15,9 +15,9 @@ pub(super) fn read(given: &Given) -> Result<Times> {
         None => None,
         Some(one) => {
             let name = one.value.as_str().unwrap_or_default().to_owned();
-            let zone = TimeZone::get(&name).map_err(|_| {
-                misfit(one.spot, "timezone", "the time zone is not known")
-                    .hint("write a name such as UTC or Europe/Berlin")
+            let Spot { line, column } = one.spot;
+            let zone = time_zone::named(&name).map_err(|failure| {
+                failure.with("key", "timezone").with("line", line).with("column", column)
             })?;
             Some((zone, name))
         }

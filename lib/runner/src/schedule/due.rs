@@ -17,7 +17,7 @@ use jiff::{ToSpan, Zoned};
 use project::day::DAY_VARIABLES;
 use project::{Job, Project};
 use serde_json::Value;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Result, time_zone};
 
 use super::window::Window;
 use crate::lake_paths;
@@ -116,8 +116,7 @@ impl Schedule {
         }
         let own = &entry["annotations"]["chorus"];
         let zone = match own["timezone"].as_str() {
-            Some(zone) => TimeZone::get(zone)
-                .map_err(|cause| refuse("cannot find the time zone").caused_by(cause))?,
+            Some(zone) => time_zone::named(zone)?,
             None => TimeZone::UTC,
         };
         let window = Window::read(own["start_time"].as_str(), own["end_time"].as_str(), &zone)?;
@@ -446,11 +445,14 @@ mod tests {
                    "transform": "only"}),
             json!({"name": "s", "job": "j", "interval": "every day"}),
             json!({"name": "s", "job": "j", "annotations": {"chorus": {"timezone": "Mars"}}}),
+            json!({"name": "s", "job": "j", "annotations": {"chorus": {"timezone": "Berlin"}}}),
             json!({"name": "s", "job": "j", "annotations": {"chorus": {"start_time": "25:00"}}}),
             json!({"name": "s", "job": "j", "annotations": {"chorus": {"missed": "maybe"}}}),
         ] {
             let failure = Schedule::read(Path::new("."), &entry).unwrap_err();
             assert_eq!(failure.kind(), ErrorKind::Config, "{entry}");
+            let meant = entry.to_string().contains("Berlin");
+            assert_eq!(failure.to_string().contains("did you mean `Europe/Berlin`?"), meant);
         }
     }
 }

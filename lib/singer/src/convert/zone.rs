@@ -10,8 +10,9 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::{TimeFormat, Unfit};
 use crate::canonical;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::schema::Kind;
+use crate::time_zone;
 
 const FORM: Unfit = Unfit("it is not a date and time in ISO 8601, and no format was declared");
 const TWICE: Unfit = Unfit("its zone has this time twice, as clocks were set back");
@@ -31,12 +32,7 @@ impl ZonedTimes {
     ///
     /// Fails with `Config`.
     pub fn new(format: Option<TimeFormat>, name: &str) -> Result<Self> {
-        let zone = TimeZone::get(name).map_err(|_| {
-            Error::new(ErrorKind::Config, "cannot find the time zone of date-times")
-                .with("time zone", name)
-                .hint("write a name such as `UTC` or `Europe/Berlin`")
-        })?;
-        Ok(Self { format, zone })
+        Ok(Self { format, zone: time_zone::named(name)? })
     }
 
     /// Appends a date-time with an offset: its own, or that of the zone.
