@@ -1,12 +1,13 @@
 //! The bookmark of a stream of files: what each file was, and how its rows were made.
 
 mod gone;
+mod older;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use singer::{Context, ErrorKind, Result, ResultExt, whole};
+use singer::{ErrorKind, Result, ResultExt, whole};
 
 pub(crate) use self::gone::Gone;
 use crate::identity::Identity;
@@ -71,26 +72,6 @@ impl Progress {
         let before = self.left_out.len();
         self.left_out.extend(names);
         self.unsaved |= !self.is_empty() && self.left_out.len() != before;
-    }
-
-    /// Takes over a bookmark of older plugins, which is a time alone: everything up to it was read.
-    /// Returns the time, if there is one.
-    ///
-    /// Fails with `Config` when it is no time.
-    pub fn read_until(bookmark: &Value) -> Result<Option<SystemTime>> {
-        let Some(text) = bookmark["modified_since"].as_str() else { return Ok(None) };
-        if bookmark[whole::FILES].is_object() {
-            return Ok(None);
-        }
-        let time: jiff::Timestamp = text
-            .parse()
-            .or_kind(ErrorKind::Config, "cannot read the state")
-            .with("modified_since", text)
-            .hint(
-                "the value must be a time in the form of RFC 3339; without this bookmark all \
-                   files are read",
-            )?;
-        Ok(Some(time.into()))
     }
 
     /// Sets the files aside that are gone; tells whether there are more of them than before.

@@ -79,6 +79,7 @@ impl Day {
                 table.names().into_iter().filter(|name| !stream.knows(name)).collect();
             stream.warn_of_unknown("its table", &unknown);
             table.check_types(stream)?;
+            table.tell_keys(stream);
             stream.schema.insert(singer::schema::PARTITION.to_owned(), partition);
         }
         Ok(())
@@ -231,6 +232,22 @@ impl Table {
         let properties = self.partition.manifest.schema.get("properties");
         let properties = properties.and_then(Value::as_object).into_iter().flatten();
         properties.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Warns of a key of the catalog that is a part of the key of the day: rows may share it.
+    fn tell_keys(&self, stream: &Stream) {
+        let (given, own) = (&stream.keys, &self.partition.manifest.key_properties);
+        if !given.is_empty() && own.iter().any(|key| !given.contains(key)) {
+            singer::warn!(
+                "W-KEY-SHARED",
+                "stream {}: its key is ({}) in the catalog and ({}) in the day: a load by key \
+                 keeps only one of the rows that share the first. Write the catalog again with \
+                 --discover",
+                stream.id,
+                given.join(", "),
+                own.join(", ")
+            );
+        }
     }
 
     /// Refuses a column whose values are written in another form than its type in the catalog has.

@@ -328,10 +328,8 @@ impl<T: Target> Delivery<T> {
         let before = std::mem::replace(&mut self.word, word);
         let Some(Syncing::Stream(name)) = before.syncing else { return Ok(()) };
         if self.word.left_out {
-            for name in [name.as_str(), COMBINED] {
-                let came = self.came_of.get(name).into_iter().flatten();
-                came.for_each(|at| self.streams[*at].lacks = true);
-            }
+            let came = [name.as_str(), COMBINED].into_iter().filter_map(|of| self.came_of.get(of));
+            came.flatten().for_each(|at| self.streams[*at].lacks = true);
         }
         // What is made of all streams of the tap ends with the last of them.
         if name == COMBINED || self.word.syncing == Some(Syncing::Stream(name.clone())) {

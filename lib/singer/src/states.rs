@@ -106,8 +106,8 @@ impl States {
         self.behind = Some(progress);
     }
 
-    /// Ends the stream: where nothing was written of it, or rows of it were left out, what names the
-    /// next stream says so.
+    /// Ends the stream: where nothing was written of it, or rows of it were left out, what names
+    /// the next stream says so.
     pub(crate) fn finish(&mut self, stream_id: &str, left_out: bool) {
         self.left_out |= left_out;
         if let Some(progress) = self.behind.take() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use support::folder;
 use support::lake::{data, partition};
 use support::pipes::{DAY, to_lake};
 use support::run::{Outcome, Run, file, ours, pipe, pipe_succeeds};
-use support::sshd::Sshd;
+use support::sshd::{Sshd, age};
 
 fn state(outcome: &Outcome) -> Value {
     let last = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
@@ -108,4 +109,27 @@ fn what_is_said_of_longer_rows_counts_more_than_the_column_for_them() {
     let padded = read("null").success();
     assert_eq!(padded.records("t").len(), 2);
     assert!(padded.stderr.contains("W-RECORDS-REJECTED: 1 "), "{}", padded.stderr);
+}
+
+#[test]
+fn bookmarks_that_are_of_no_files_or_of_the_future_are_told() {
+    let scratch = folder();
+    age(&file(scratch.path(), "in/a.csv", "id\n1\n"), Duration::from_hours(72));
+    let read = |bookmark: Value| {
+        let state = json!({ "bookmarks": { "t": bookmark } });
+        tap(&scratch.path().join("in")).json("--state", &state).go().success()
+    };
+    for strange in [json!({ "replication_key_value": "2026" }), json!({ "modified_since": 5 })] {
+        let outcome = read(strange);
+        assert_eq!(outcome.records("t").len(), 1);
+        assert!(outcome.stderr.contains("W-BOOKMARK-UNUSED: stream t"), "{}", outcome.stderr);
+    }
+    let outcome = read(json!({ "modified_since": "2999-01-01T00:00:00Z" }));
+    assert_eq!(outcome.records("t").len(), 0);
+    assert!(outcome.stderr.contains("W-BOOKMARK-IN-FUTURE: stream t"), "{}", outcome.stderr);
+    // What came before the time of the state is not gone.
+    let outcome = read(json!({ "modified_since": "2001-01-01T00:00:00Z" }));
+    assert_eq!(outcome.records("t").len(), 1);
+    assert!(!part(&outcome).is_null() && !outcome.text().contains("ACTIVATE_VERSION"));
+    assert!(!read(json!({})).stderr.contains("W-BOOKMARK"));
 }

@@ -44,6 +44,12 @@ fn messages(outcome: &Outcome) -> Vec<Value> {
     messages
 }
 
+/// Writes messages on lines.
+fn text_of(messages: &[Value]) -> Vec<u8> {
+    let lines: Vec<_> = messages.iter().map(Value::to_string).collect();
+    (lines.join("\n") + "\n").into_bytes()
+}
+
 fn state(outcome: &Outcome) -> Value {
     let last = outcome.messages().into_iter().rfind(|message| message["type"] == "STATE");
     last.unwrap()["value"].take()
@@ -193,6 +199,14 @@ fn a_catalog_of_another_day_or_source_does_not_name_the_partition() {
             assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
         }
     }
+    // A key that is wider than the one of the catalog.
+    catalog["streams"][0]["key_properties"] = json!(["text"]);
+    for entry in catalog["streams"][0]["metadata"].as_array_mut().unwrap() {
+        entry["metadata"].as_object_mut().unwrap().remove("table-key-properties");
+    }
+    let outcome = read(DAY).map(|run| run.json("--catalog", &catalog).go().success());
+    assert!(outcome.iter().all(|it| it.stderr.contains("W-KEY-SHARED")), "{}", outcome[0].stderr);
+    catalog["streams"][0]["key_properties"] = json!(["id"]);
     // The copy of a day is that day, and no other one.
     let tap = || read("2026-02-01").into_iter().next().unwrap().json("--catalog", &catalog);
     pipe_succeeds(tap(), to_lake(&scratch.path().join("copy"), "s", "2026-02-01"));
@@ -240,8 +254,7 @@ fn what_became_text_in_a_day_is_text_when_it_is_read() {
         json!({ "type": "RECORD", "stream": "t", "record": { "a": 1, "b": true, "c": "x" } }),
         json!({ "type": "RECORD", "stream": "t", "record": { "a": true, "b": 2.5, "c": 4 } }),
     ];
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    to_lake(&lake, "s", DAY).input(lines.into_bytes()).go().success();
+    to_lake(&lake, "s", DAY).input(text_of(&lines)).go().success();
     let rows =
         [json!({ "a": "1", "b": "true", "c": "x" }), json!({ "a": "true", "b": "2.5", "c": "4" })];
     for run in [tap_lake(&lake), from_lake(&lake, DAY)] {
@@ -291,8 +304,8 @@ fn rows_that_were_rejected_on_their_way_into_a_day_are_not_gone() {
     let lines = tap("bad", integer()).go().success().stdout;
     let mapper =
         || ours("map-streams").set("stream_maps", json!({ "t": { "m": "n" } }).to_string());
-    let mapped = mapper().input(lines).go().success().stdout;
-    target().input(mapped).go().success();
+    let from_mapper = mapper().input(lines).go().success().stdout;
+    target().input(from_mapper).go().success();
     assert_eq!((versioned(&lake), noted()), ((2, false), true));
     // A copy of the day knows it as well.
     let copy = scratch.path().join("copy");
@@ -307,11 +320,9 @@ fn rows_that_were_rejected_on_their_way_into_a_day_are_not_gone() {
         json!({ "type": "RECORD", "stream": "t", "record": { "id": "x" } }),
         state,
     ];
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    target().input(text.into_bytes()).go().success();
+    target().input(text_of(&lines)).go().success();
     assert_eq!((versioned(&lake), noted()), ((1, false), true));
     // Nobody knows whether the input of another tap was whole.
-    let text: String = lines[..2].iter().map(|line| format!("{line}\n")).collect();
-    target().input(text.into_bytes()).go().success();
+    target().input(text_of(&lines[..2])).go().success();
     assert_eq!((versioned(&lake), noted()), ((1, false), false));
 }

@@ -1,8 +1,10 @@
 //! What a bookmark says of a table: which of its files are to be read, and whether all are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
+use singer::future::report_bookmark;
 use singer::{Coverage, Error, ErrorKind, Result, Stream};
 
 use super::{SKIPPED_TOLD, Table, found_once};
@@ -59,6 +61,14 @@ impl Table {
     /// that it is read by, and the columns that were left out. A change of one reads it again.
     pub(super) fn compare(&mut self, stream: &Stream, since: &Value) -> Result<Due> {
         let mut progress = Progress::of(since);
+        if Progress::is_strange(since) {
+            singer::warn!(
+                "W-BOOKMARK-UNUSED",
+                "stream {}: the tap does not use its bookmark, because it is not one of files. It \
+                 reads all files, and `append-only` adds their rows again",
+                self.name()
+            );
+        }
         let files = self.find(&progress)?;
         self.check_finished()?;
         if let Some(why) = self.outdated(&progress, stream) {
@@ -78,7 +88,11 @@ impl Table {
         }
         let back = progress.find_again(is_found);
         let some_are_gone = progress.keep(is_found);
-        if let Some(time) = Progress::read_until(since)? {
+        let until = Progress::read_until(since)?;
+        if let Some(time) = until {
+            if time > SystemTime::now() {
+                report_bookmark(self.name(), "modified_since");
+            }
             for (path, identity) in &files {
                 if identity.modified <= time {
                     progress.set(path, *identity, None, None)?;
@@ -102,7 +116,11 @@ impl Table {
             tracing::info!("skipping {} more unchanged files", skipped.len() - SKIPPED_TOLD);
         }
         // Rows of files that are gone were read as well, and do not come now.
-        let read = if progress.is_of(&unread) { Coverage::Whole } else { Coverage::since(since) };
+        let read = if until.is_none() && progress.is_of(&unread) {
+            Coverage::Whole
+        } else {
+            Coverage::since(since)
+        };
         let coverage = self.covered(read);
         Ok(Due { progress, unread, renewed, coverage })
     }

@@ -19,8 +19,9 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ),
     (
         "W-BOOKMARK-UNUSED",
-        "A bookmark of the state belongs to another replication key, or its value cannot be read. \
-         The tap reads all rows again. Correct the state, or remove the bookmark.",
+        "A bookmark of the state belongs to another replication key or another kind of source, or \
+         its value cannot be read. The tap reads all rows again. Correct the state, or remove the \
+         bookmark.",
     ),
     (
         "W-CHECK-WRITES",
