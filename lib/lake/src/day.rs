@@ -119,8 +119,8 @@ impl Day {
         table.verify()?;
         rows.cover(&table.partition.manifest.coverage);
         // What did not come to the day may still be there in the source.
-        if table.partition.manifest.may_lack_rows() {
-            rows.lack_rows();
+        if let Some(why) = table.partition.manifest.may_lack_rows() {
+            rows.lack_rows(why);
         }
         table.read(stream, self.options.row_bytes_max, rows)?;
         let (count, left_out) = (table.partition.manifest.rows(), table.left_out(stream));

@@ -99,9 +99,13 @@ impl<'de> Deserialize<'de> for Completeness {
 }
 
 impl Manifest {
-    /// Tells whether the source may have rows that the partition lacks, whichever they are.
-    pub fn may_lack_rows(&self) -> bool {
-        self.rows_left_out || self.complete == Completeness::Unverified
+    /// Says why the source may have rows that the partition lacks, whichever they are.
+    pub fn may_lack_rows(&self) -> Option<&'static str> {
+        if self.rows_left_out {
+            return Some("rows were left out on their way into the day, such as rejects");
+        }
+        let unverified = self.complete == Completeness::Unverified;
+        unverified.then_some("the tap of the day did not say that it was read to its end")
     }
 
     /// Returns how many rows the partition holds.

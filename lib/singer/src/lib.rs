@@ -53,6 +53,7 @@ pub mod secret;
 pub mod selection;
 pub mod server_name;
 pub mod settings;
+pub mod sql_type;
 pub mod state;
 mod states;
 pub mod tables;

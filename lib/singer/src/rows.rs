@@ -148,9 +148,10 @@ impl<'run> Rows<'run> {
         self.open.left_out = true;
     }
 
-    /// Says that rows of the stream were left out where they come from.
-    pub fn lack_rows(&mut self) {
+    /// Says that the source may lack rows, and why: no version of them is activated.
+    pub fn lack_rows(&mut self, why: &'static str) {
         self.open.left_out = true;
+        self.open.lacks = Some(why);
     }
 
     /// Appends a cell, checked against the kind of its column.

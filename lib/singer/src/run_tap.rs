@@ -293,7 +293,14 @@ impl<T: Tap> Run<T> {
         let read = self.tap.sync(stream, &since, &mut rows);
         read.map_err(|failure| with_stream(failure, stream))?;
         self.complete(place, stream)?;
-        let Closed { count, left_out } = self.out.close_stream()?;
+        let Closed { count, left_out, lacks } = self.out.close_stream()?;
+        if let (Some(_), Some(why)) = (version, lacks) {
+            crate::warn!(
+                "W-VERSION-IGNORED",
+                "stream {}: no ACTIVATE_VERSION is sent, because {why}",
+                stream.name
+            );
+        }
         // What was left out is not gone.
         if let Some(version) = version.filter(|_| !left_out) {
             for stream in &written {

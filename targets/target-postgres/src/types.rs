@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use singer::schema::Types;
-use singer::{Column, Kind};
+use singer::{Column, Kind, sql_type};
 
 /// A column type. Its text is safe SQL: it is made of known words and numbers, or it came from
 /// the server's `format_type`.
@@ -40,40 +40,6 @@ pub enum Making {
     KnownParts,
 }
 
-/// Names of built-in types, each with its other names.
-const BUILT_IN: &[(&str, &[&str])] = &[
-    ("boolean", &["bool"]),
-    ("smallint", &["int2"]),
-    ("integer", &["int", "int4"]),
-    ("bigint", &["int8"]),
-    ("numeric", &["decimal"]),
-    ("real", &["float4"]),
-    ("double precision", &["float8", "double"]),
-    ("text", &["string"]),
-    ("character varying", &["varchar"]),
-    ("character", &["char"]),
-    // Without a length; `character` alone would be `character(1)`.
-    ("bpchar", &[]),
-    ("date", &[]),
-    ("time without time zone", &["time"]),
-    ("time with time zone", &["timetz"]),
-    ("timestamp without time zone", &["timestamp"]),
-    ("timestamp with time zone", &["timestamptz"]),
-    ("json", &[]),
-    ("jsonb", &[]),
-    ("bytea", &[]),
-    ("uuid", &[]),
-    ("interval", &[]),
-    ("money", &[]),
-    ("bit", &[]),
-    ("bit varying", &["varbit"]),
-    ("inet", &[]),
-    ("cidr", &[]),
-    ("xml", &[]),
-    ("tsvector", &[]),
-    ("oid", &[]),
-];
-
 impl SqlType {
     /// Makes a type without modifiers from a canonical name.
     pub fn plain(name: &str) -> Self {
@@ -99,9 +65,8 @@ impl SqlType {
         let (element, array) = strip_array(text);
         let (name, modifiers) = strip_modifiers(element)?;
         let name = name.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-        let (canonical, _) =
-            BUILT_IN.iter().find(|(known, others)| *known == name || others.contains(&&*name))?;
-        let sizes = match *canonical {
+        let canonical = sql_type::canonical(&name)?;
+        let sizes = match canonical {
             "numeric" => 2,
             "character varying" | "character" | "bit" | "bit varying" | "interval" => 1,
             name if name.starts_with("time") => 1,
@@ -175,7 +140,7 @@ impl SqlType {
 
     /// Tells whether the server itself brings the type (and its operators) with it.
     pub fn is_built_in(&self) -> bool {
-        BUILT_IN.iter().any(|(name, _)| *name == self.name)
+        sql_type::canonical(&self.name) == Some(&*self.name)
     }
 
     /// Tells whether this is one of these types, and no array.

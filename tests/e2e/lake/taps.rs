@@ -290,7 +290,9 @@ fn rows_that_were_rejected_on_their_way_into_a_day_are_not_gone() {
     let versioned = |lake: &Path| {
         let run = tap_lake(lake).set("emit_activate_version_messages", true);
         let outcome = run.go().success();
-        (outcome.records("t").len(), outcome.text().contains("ACTIVATE_VERSION"))
+        let is_sent = outcome.text().contains("ACTIVATE_VERSION");
+        assert_ne!(is_sent, outcome.stderr.contains("W-VERSION-IGNORED"), "{}", outcome.stderr);
+        (outcome.records("t").len(), is_sent)
     };
     let noted = || manifest(&partition(&lake, "s", DAY, "t"))["rows_left_out"] == true;
     let integer = || json!({ "n": "integer" });

@@ -101,12 +101,15 @@ fn nested(lake: &Path) -> impl Fn(&Value) -> Run {
         format!("{{\"type\":\"RECORD\",\"stream\":\"t\",\"record\":{{{members}}}}}")
     };
     let lines = Lines::default()
+        .syncing("t")
         .schema("t", &properties, &["id"])
         .raw(record(r#""id":1,"name":"Ada","price":1.10,"home":{"city":"London","street":"S"}"#))
         .raw(record(r#""id":2,"name":null,"price":1e5,"home":null"#))
         .raw(record(r#""id":3,"name":"","home":{"city":"日本"}"#))
+        .syncing("u")
         .schema("u", &json!({ "id": { "type": "integer" } }), &["id"])
         .record("u", &json!({ "id": 1 }));
+    let lines = lines.state(&json!({ "currently_syncing": null }));
     to_lake(lake, "s", DAY).input(lines.0).go().success();
     let settings = json!({ "output": lake, "datestamp": DAY });
     move |more: &Value| ours("tap-lake").config(&with(&settings, more))

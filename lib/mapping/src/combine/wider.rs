@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 use singer::schema::SQL_DATATYPE;
-use singer::{Column, Kind};
+use singer::{Column, Kind, sql_type};
 
 /// Returns the schema of a column that holds the values of both without changing one; `None` where
 /// there is none.
@@ -83,20 +83,6 @@ struct Sql {
     is_array: bool,
 }
 
-/// Names of types, each with its other names.
-const NAMES: &[(&str, &[&str])] = &[
-    ("smallint", &["int2"]),
-    ("integer", &["int", "int4"]),
-    ("bigint", &["int8"]),
-    ("numeric", &["decimal"]),
-    ("real", &["float4"]),
-    ("double precision", &["float8", "double"]),
-    ("character varying", &["varchar"]),
-    ("time without time zone", &["time"]),
-    ("time with time zone", &["timetz"]),
-    ("timestamp without time zone", &["timestamp"]),
-    ("timestamp with time zone", &["timestamptz"]),
-];
 /// Types whose values are those of the ones before them, and more.
 const RISING: &[&[&str]] =
     &[&["smallint", "integer", "bigint"], &["real", "double precision"], &["jsonb", "json"]];
@@ -119,9 +105,7 @@ impl Sql {
             None => (element, "", ""),
         };
         let name = format!("{name}{rest}");
-        let of_list =
-            |(known, others): &&(&str, &[&str])| *known == name || others.contains(&name.as_str());
-        let name = NAMES.iter().find(of_list).map_or(name.as_str(), |(known, _)| known).to_owned();
+        let name = sql_type::canonical(&name).map_or(name.clone(), str::to_owned);
         let sizes = sizes.split(',').filter(|size| !size.is_empty());
         let sizes = sizes.map(|size| size.trim().parse().ok()).collect::<Option<_>>()?;
         Some(Self { name, sizes, is_array: element.len() < text.len() })

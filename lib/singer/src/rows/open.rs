@@ -42,6 +42,8 @@ pub(crate) struct OpenStream {
     pub prunings: Vec<Option<Pruning>>,
     /// Rows of the stream were left out: by a limit, as rejects, or because a bookmark covers them.
     pub left_out: bool,
+    /// Why the source may lack rows.
+    pub lacks: Option<&'static str>,
     /// The SCHEMA says which files are read.
     pub reads_files: bool,
     pub counter: RecordCounter,
@@ -110,6 +112,7 @@ impl OpenStream {
             deselected: deselected.clone(),
             prunings: prunings.clone(),
             left_out: false,
+            lacks: None,
             reads_files: false,
             counter,
             begun: Instant::now(),

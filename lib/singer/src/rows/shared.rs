@@ -35,4 +35,6 @@ pub(crate) struct Closed {
     pub count: u64,
     /// Rows of it were left out.
     pub left_out: bool,
+    /// Why the source may lack rows.
+    pub lacks: Option<&'static str>,
 }
