@@ -123,12 +123,19 @@ impl RemoteFile {
         while self.asked_to < self.end && self.asked_to - self.offset < self.ahead {
             let bytes = u64::from(self.block).min(self.end - self.asked_to);
             let bytes = u32::try_from(bytes).unwrap_or(self.block);
-            let number = client.ask(&handle, self.asked_to, bytes)?;
+            let number = match client.ask(&handle, self.asked_to, bytes) {
+                // What was asked for before the cut may have arrived.
+                Err(failure) if failure.is_lost() && !self.asked.is_empty() => break,
+                asked => asked?,
+            };
             self.asked.push_back(Asked { number, offset: self.asked_to, bytes });
             self.asked_to += u64::from(bytes);
         }
         if self.asked_to >= self.end && self.end_known == End::Open {
-            self.end_known = End::Asked(client.ask(&handle, self.end, 1)?);
+            match client.ask(&handle, self.end, 1) {
+                Err(failure) if failure.is_lost() && !self.asked.is_empty() => {}
+                asked => self.end_known = End::Asked(asked?),
+            }
         }
         let Some(Asked { number, offset, bytes }) = self.asked.pop_front() else {
             return Err(packet::broken("a file that ends and does not").into());
