@@ -71,6 +71,15 @@ impl Outcome {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Returns what stands in quotes in standard error, such as the values that a hint gives.
+    pub fn quoted(&self) -> Vec<&str> {
+        self.stderr
+            .split('"')
+            .enumerate()
+            .filter_map(|(at, text)| (at % 2 == 1).then_some(text))
+            .collect()
+    }
+
     /// Returns standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()

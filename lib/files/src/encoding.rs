@@ -196,8 +196,10 @@ impl Decoding<'_> {
         }
         let bytes = &self.bytes[..self.filled];
         let Decoder::Standard(decoder) = &mut self.decoder else {
-            if let Decoder::Latin1(Some(doubt)) = &self.decoder
+            // Looked for until it was found once.
+            if let Decoder::Latin1(waiting @ Some(_)) = &mut self.decoder
                 && let Some(at) = bytes.iter().position(|byte| CONTROLS.contains(byte))
+                && let Some(doubt) = waiting.take()
             {
                 let (byte, at) = (bytes[at], self.offset + at as u64);
                 let why = format!("byte {at} (0x{byte:x}) is no character in it, as in cp1252");

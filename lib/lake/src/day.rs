@@ -72,7 +72,9 @@ impl Day {
     /// The rule: a catalog may be of another day, or of another source. What names the partition
     /// comes from the partition that is read, and its values are written as its own types say.
     pub fn prepare(&self, streams: &mut [&mut Stream]) -> Result<()> {
-        for stream in streams {
+        // Those of a discovery are of this day.
+        let of_catalog = if self.announced { &mut [] } else { streams };
+        for stream in of_catalog {
             let table = self.table(stream)?;
             let partition = table.partition.manifest.keyword();
             let unknown: Vec<_> =

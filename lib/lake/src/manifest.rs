@@ -3,7 +3,7 @@
 use disk::Datestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use singer::schema::{Column, Kind, Types, columns};
+use singer::schema::{Column, Kind, Types};
 use singer::{Coverage, Error, ErrorKind, Result, ResultExt};
 
 use crate::format::Format;
@@ -122,14 +122,16 @@ impl Manifest {
     /// became text in the files, as values of several kinds do, is text.
     pub fn stream(&self) -> singer::Stream {
         let mut schema = self.schema.clone();
+        schema.insert(singer::schema::PARTITION.to_owned(), self.keyword());
+        let keys = self.key_properties.clone();
+        let mut stream = singer::Stream::new(self.stream.clone(), schema, keys);
         let is_made =
             |column: &Column| column.kind == Kind::String && !column.types.has(Types::STRING);
-        let texts: Vec<_> = columns(&schema).into_iter().filter(is_made).collect();
-        for column in texts {
-            schema["properties"][&column.name] = Kind::String.property();
+        for column in stream.columns.iter_mut().filter(|column| is_made(column)) {
+            *column = Column::new(column.name.clone(), Kind::String.property());
+            stream.schema["properties"][&column.name] = column.schema.clone();
         }
-        schema.insert(singer::schema::PARTITION.to_owned(), self.keyword());
-        singer::Stream::new(self.stream.clone(), schema, self.key_properties.clone())
+        stream
     }
 
     /// Returns the keyword of a schema that names the partition.

@@ -122,11 +122,6 @@ impl Rejects {
         self.shared().rows.remove(stream).unwrap_or_default()
     }
 
-    /// Tells whether any record was set aside.
-    pub(crate) fn has_some(&self) -> bool {
-        !self.shared().by_stream.is_empty()
-    }
-
     /// Tells whether a record of the stream was set aside.
     pub(crate) fn has_some_of(&self, stream: &str) -> bool {
         self.shared().by_stream.contains_key(stream)

@@ -129,9 +129,8 @@ impl<M: Mapper> Mapping<M> {
                 Event::Schema(at, stream) => self.announced.push((at, stream)),
                 Event::Rows(at, batch) => self.rows(at, batch)?,
                 Event::State(value, word) => self.state(value, word)?,
-                Event::Turn(word) => {
-                    self.turn(&word)?;
-                    let word = self.with_rejects(word);
+                Event::Turn(mut word) => {
+                    self.turn(&mut word)?;
                     self.untold = word.mapped_member();
                 }
                 Event::Activate(at, version) => self.activate(at, version)?,
@@ -256,8 +255,14 @@ impl<M: Mapper> Mapping<M> {
         Ok(())
     }
 
-    /// Says that a stream has been read, where the tap turns to another one or to none.
-    fn turn(&mut self, word: &Word) -> Result<()> {
+    /// Says that a stream has been read, where the tap turns to another one or to none; has the
+    /// word say that records of it were rejected here.
+    fn turn(&mut self, word: &mut Word) -> Result<()> {
+        let lacks = |known: &Incoming| {
+            self.syncing.as_deref() == Some(known.stream.of_tap())
+                && self.rejects.has_some_of(&known.stream.name)
+        };
+        word.left_out |= self.streams.iter().any(lacks);
         word.unchanged.iter().for_each(|name| self.mapper.unchanged(name));
         let Some(syncing) = &word.syncing else { return Ok(()) };
         let now = match syncing {
@@ -279,22 +284,15 @@ impl<M: Mapper> Mapping<M> {
         Ok(())
     }
 
-    fn state(&mut self, value: String, word: Word) -> Result<()> {
-        self.turn(&word)?;
+    fn state(&mut self, value: String, mut word: Word) -> Result<()> {
+        self.turn(&mut word)?;
         let mut states = self.unjudged.hold((value, word));
         states.try_for_each(|(value, word)| self.send_state(&value, &word))
     }
 
-    /// Has the word say that records were left out here.
-    fn with_rejects(&self, mut word: Word) -> Word {
-        word.left_out |= self.rejects.has_some();
-        word
-    }
-
     fn send_state(&mut self, value: &str, word: &Word) -> Result<()> {
         self.untold = None;
-        let word = self.with_rejects(word.clone());
-        let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, &word));
+        let line = format!("{{\"type\":\"STATE\",\"value\":{}}}\n", with_run(value, word));
         self.pipe.send(Job::Line(line.into_bytes()))
     }
 

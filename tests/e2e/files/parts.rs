@@ -126,7 +126,8 @@ fn bookmarks_that_are_of_no_files_or_of_the_future_are_told() {
     }
     let outcome = read(json!({ "modified_since": "2999-01-01T00:00:00Z" }));
     assert_eq!(outcome.records("t").len(), 0);
-    assert!(outcome.stderr.contains("W-BOOKMARK-IN-FUTURE: stream t"), "{}", outcome.stderr);
+    let told = "W-BOOKMARK-IN-FUTURE: stream t: the `modified_since` of its bookmark";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
     // What came before the time of the state is not gone.
     let outcome = read(json!({ "modified_since": "2001-01-01T00:00:00Z" }));
     assert_eq!(outcome.records("t").len(), 1);

@@ -309,6 +309,22 @@ fn rows_that_were_rejected_on_their_way_into_a_day_are_not_gone() {
     let from_mapper = mapper().input(lines).go().success().stdout;
     target().input(from_mapper).go().success();
     assert_eq!((versioned(&lake), noted()), ((2, false), true));
+    // A mapper rejects one, and none of the next stream.
+    let files = json!([
+        { "entity": "t", "path": scratch.path().join("bad"), "types": { "n": "string" } },
+        { "entity": "u", "path": scratch.path().join("good") },
+    ]);
+    let lines = ours("tap-csv").config(&json!({ "files": files })).go().success().stdout;
+    let rejecting = ours("map-streams")
+        .set("stream_maps", json!({ "t": { "m": "int(n)" } }).to_string())
+        .set("max_rejects", 1)
+        .set("rejects_file", scratch.path().join("mapper.jsonl").display());
+    let from_mapper = rejecting.input(lines).go().success().stdout;
+    target().input(from_mapper).go().success();
+    assert!(noted());
+    assert!(manifest(&partition(&lake, "s", DAY, "u"))["rows_left_out"].is_null());
+    fs::remove_dir_all(&lake).unwrap();
+    pipe_succeeds(tap("bad", integer()), target());
     // A copy of the day knows it as well.
     let copy = scratch.path().join("copy");
     pipe_succeeds(tap_lake(&lake), to_lake(&copy, "s", DAY));

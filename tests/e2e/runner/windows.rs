@@ -23,7 +23,7 @@ fn a_time_that_the_zone_skips_or_has_twice_is_refused_and_the_hint_is_taken() {
         for says in [says, &format!("{key}: "), "schedule: s", "with an offset"] {
             assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
         }
-        let hints: Vec<&str> = refused.stderr.split('"').skip(1).step_by(2).collect();
+        let hints = refused.quoted();
         assert_eq!(hints.len(), 2, "{}", refused.stderr);
         for hint in hints {
             write(key, zone, hint).success();

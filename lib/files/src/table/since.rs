@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use singer::future::report_bookmark;
 use singer::{Coverage, Error, ErrorKind, Result, Stream};
 
 use super::{SKIPPED_TOLD, Table, found_once};
@@ -91,7 +90,13 @@ impl Table {
         let until = Progress::read_until(since)?;
         if let Some(time) = until {
             if time > SystemTime::now() {
-                report_bookmark(self.name(), "modified_since");
+                singer::warn!(
+                    "W-BOOKMARK-IN-FUTURE",
+                    "stream {}: the `modified_since` of its bookmark is later than now, and no \
+                     file up to it is read. Set it in the state to a time up to which all files \
+                     were read, or remove the bookmark",
+                    self.name()
+                );
             }
             for (path, identity) in &files {
                 if identity.modified <= time {

@@ -105,7 +105,7 @@ impl Sql {
             None => (element, "", ""),
         };
         let name = format!("{name}{rest}");
-        let name = sql_type::canonical(&name).map_or(name.clone(), str::to_owned);
+        let name = sql_type::canonical(&name).unwrap_or(&name).to_owned();
         let sizes = sizes.split(',').filter(|size| !size.is_empty());
         let sizes = sizes.map(|size| size.trim().parse().ok()).collect::<Option<_>>()?;
         Some(Self { name, sizes, is_array: element.len() < text.len() })

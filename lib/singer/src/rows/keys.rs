@@ -52,10 +52,7 @@ impl Rows<'_> {
     pub fn renew_bookmark(&mut self, since: &Bookmark) -> Result<()> {
         self.flush()?;
         if self.open.last_key.is_empty() && since.is_of_state() {
-            let mut mark = since.value.clone();
-            for (name, value) in &self.open.besides {
-                mark[name] = value.clone();
-            }
+            let mark = self.with_besides(since.value.clone());
             self.bookmark(mark);
         }
         Ok(())
@@ -108,17 +105,21 @@ impl Rows<'_> {
         key.is_some_and(|(at, _)| at > until)
     }
 
+    fn with_besides(&self, mut mark: Value) -> Value {
+        for (name, value) in &self.open.besides {
+            mark[name] = value.clone();
+        }
+        mark
+    }
+
     /// Makes the last replication key the stream's bookmark.
     pub(super) fn bookmark_key(&mut self) {
         let Some((name, at)) = &self.open.replication_key else { return };
         if let Ok(text) = std::str::from_utf8(&self.open.last_key)
             && !text.is_empty()
         {
-            let mut mark = key_bookmark(name, self.open.columns[*at].1, text);
-            for (name, value) in &self.open.besides {
-                mark[name] = value.clone();
-            }
-            self.set_bookmark(mark);
+            let mark = key_bookmark(name, self.open.columns[*at].1, text);
+            self.set_bookmark(self.with_besides(mark));
         }
     }
 }
