@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -29,6 +29,7 @@ use crate::order::{self, Loading};
 use crate::place;
 use crate::preflight;
 use crate::record::{RunRecord, RunStatus, StepRecord, StepStatus};
+use crate::state_lock::StateLock;
 use crate::state_names;
 use crate::state_names::state_id;
 use crate::state_stores::{Mark, States};
@@ -48,6 +49,8 @@ pub struct Run<'a> {
     record: Mutex<RunRecord>,
     id: String,
     host: Host<'a>,
+    // Who writes a day holds it until its run has ended: the next steps read it.
+    kept: Mutex<Vec<StateLock<'a>>>,
 }
 
 impl<'a> Run<'a> {
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
             record: Mutex::new(record),
             id,
             host,
+            kept: Mutex::default(),
         };
         run.note(|_| ())?;
         Ok(run)
@@ -247,11 +251,10 @@ impl<'a> Run<'a> {
     fn step(&self, at: usize, step: &Step) -> Result<StepEnd> {
         let started = Instant::now();
         let state_id = state_id(self.project, self.options, step);
-        let held =
-            self.host.locks.take(&state_names::lock(self.project, &state_id)?, self.host.stop)?;
+        let held = self.hold(&state_id)?;
         let mut end = StepEnd::begin(step, state_id);
         end.keeps_no_state = self.options.keeps_no_state();
-        if held.is_none() {
+        let Some(held) = held else {
             end.failure = Some(
                 Error::new(ErrorKind::Temporary, "cannot run a step that another run is executing")
                     .with("step", &step.name)
@@ -259,7 +262,7 @@ impl<'a> Run<'a> {
                     .hint("wait until it has ended: `chorus runs` lists the running ones"),
             );
             return Ok(end);
-        }
+        };
         let mark = match self.mark(&end) {
             Ok(mark) => mark,
             Err(failure) => {
@@ -290,7 +293,20 @@ impl<'a> Run<'a> {
         if let Some(mark) = mark.filter(|_| end.failure.is_none()) {
             mark.succeed();
         }
+        if writes_days(step) {
+            self.kept().push(held);
+        }
         Ok(end)
+    }
+
+    /// Takes the state of a step, or returns `None` when a run of another program holds it.
+    fn hold(&self, state_id: &str) -> Result<Option<StateLock<'a>>> {
+        let path = state_names::lock(self.project, state_id)?;
+        self.host.locks.take_or_wait(&path, self.host.stop, &|| self.kept().clear())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<StateLock<'a>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of the first run of a schedule of a tap and a target where earlier releases may have

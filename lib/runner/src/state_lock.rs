@@ -25,7 +25,19 @@ impl StateLocks {
     /// Waits while another run of this program holds the state, unless it is asked to end. Returns
     /// `None` when another program holds it: nobody knows for how long.
     pub fn take(&self, path: &Path, stop: &dyn Stop) -> Result<Option<StateLock<'_>>> {
+        self.take_or_wait(path, stop, &|| ())
+    }
+
+    /// Does the same, and says when it has to wait: who keeps states of this program then lets go
+    /// of them, or two runs would wait for each other.
+    pub(crate) fn take_or_wait(
+        &self,
+        path: &Path,
+        stop: &dyn Stop,
+        waits: &dyn Fn(),
+    ) -> Result<Option<StateLock<'_>>> {
         while !self.held().insert(path.to_owned()) {
+            waits();
             if stop.requested().is_some() {
                 return Ok(None);
             }

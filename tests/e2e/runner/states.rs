@@ -206,6 +206,26 @@ fn a_state_is_changed_by_one_at_a_time() {
 }
 
 #[test]
+fn a_day_is_not_extracted_again_while_the_same_run_loads_it() {
+    let taps = "  - {name: tap-lake, config: {output: output, datestamp: $DATESTAMP}}\n";
+    let loaders = "  - {name: target-slow, executable: ./slow}\n";
+    let project = Project::with(taps, loaders, "");
+    project.script("slow", "touch begun; while [ ! -e go ]; do sleep 0.01; done; cat > loaded");
+    let extract = ["run", "tap-csv", "target-csv", "--datestamp", DAY];
+    let running = project.chorus(&extract).args(["tap-lake", "target-slow"]).start(true);
+    project.wait_for(&|| project.root.join("begun").exists());
+    let other = project.chorus(&extract).args(["--retries", "0"]).go().exits(75);
+    assert!(other.stderr.contains("another run is executing"), "{}", other.stderr);
+    file(&project.root, "go", "");
+    running.wait().success();
+    let loaded = std::fs::read_to_string(project.root.join("loaded")).unwrap();
+    assert!(loaded.contains("RECORD"), "{loaded}");
+    // A step of the same run is not in its own way.
+    let both = ["tap-csv", "target-csv", "tap-lake", "target-slow"].repeat(2);
+    project.run(&both).success();
+}
+
+#[test]
 fn a_retry_of_a_full_refresh_goes_on_from_the_try_before() {
     // It reads `a`, fails for a while, and would begin anew without a state.
     let tap = r#"
