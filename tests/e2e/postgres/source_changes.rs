@@ -95,7 +95,7 @@ fn a_table_is_not_altered_while_it_is_read() {
     assert_eq!(rows.len(), ROWS);
     assert!(rows.iter().all(|row| row["id"] == row["n"] && row["id"] != 0));
     for alteration in alterations {
-        source.psql(&format!("SET lock_timeout = '1s'; ALTER TABLE a {alteration}"));
+        source.psql(&format!("SET lock_timeout = '30s'; ALTER TABLE a {alteration}"));
     }
 }
 
