@@ -184,6 +184,7 @@ mod postgres {
     mod triggers;
     mod type_changes;
     mod types;
+    mod unreadable;
     mod values;
     mod view_zones;
 }

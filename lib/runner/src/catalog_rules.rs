@@ -4,20 +4,32 @@ mod form;
 mod matching;
 mod part;
 mod pattern;
+mod unreadable;
 
 use globset::GlobMatcher;
 use project::plugin::Rules;
 use serde_json::{Map, Value, json};
+use singer::unreadable::Unreadable;
 use singer::{Error, ErrorKind, Result};
 
 use matching::Streams;
 use pattern::{Pattern, id, is_selected, matcher, names, split};
 
+/// What there is to tell of the rules.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Patterns that match nothing.
+    pub unmatched: Vec<String>,
+    /// What is selected and cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
 /// Changes the catalog as the rules say. Without `select` everything is selected. Returns what to
-/// tell of patterns that match nothing. One that would leave something out is refused, and so is
-/// `select` as a whole where it selects no stream at all.
-pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
+/// tell of patterns that match nothing, and of what the user may not read. A pattern that would
+/// leave something out is refused, and so is `select` as a whole where it selects no stream at all.
+pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Told> {
     form::check(catalog)?;
+    let unreadable = unreadable::add(catalog);
     let mut warnings = if rules.catalog.is_some() {
         beside_catalog(rules)
     } else {
@@ -25,7 +37,19 @@ pub(crate) fn apply(catalog: &mut Value, rules: &Rules) -> Result<Vec<String>> {
     };
     filter_streams(catalog, &rules.select_filter, &mut warnings)?;
     part::take(catalog, &rules.part)?;
-    Ok(warnings)
+    let patterns = [rules.select.as_deref().unwrap_or_default(), &rules.part.select].concat();
+    let patterns: Vec<Pattern> =
+        patterns.iter().map(|text| Pattern::read(text)).collect::<Result<_>>()?;
+    let unreadable = unreadable::remove(catalog, unreadable, &patterns)?;
+    Ok(Told { unmatched: warnings, unreadable })
+}
+
+/// Returns what a run without any rule would read and the user may not, and takes it out of the
+/// catalog.
+pub(crate) fn unreadable(catalog: &mut Value) -> Vec<Unreadable> {
+    let mut all = unreadable::take(catalog);
+    all.retain(|one| !one.is_closed);
+    all
 }
 
 /// Tells of rules that have no effect: as for Meltano, a catalog that the project names is used as
@@ -327,7 +351,7 @@ mod tests {
             ..Rules::default()
         };
         let mut given = catalog();
-        assert_eq!(apply(&mut given, &rules).unwrap().len(), 1);
+        assert_eq!(apply(&mut given, &rules).unwrap().unmatched.len(), 1);
         let [users, orders] = [0, 1].map(|at| &given["streams"][at]);
         assert_eq!((&users["selected"], &orders["selected"]), (&json!(false), &Value::Null));
     }
@@ -337,10 +361,10 @@ mod tests {
         let filtered = |filter: &[&str]| {
             let mut catalog = catalog();
             let select_filter = filter.iter().map(|text| (*text).to_owned()).collect();
-            apply(&mut catalog, &Rules { select_filter, ..Rules::default() }).map(|warnings| {
+            apply(&mut catalog, &Rules { select_filter, ..Rules::default() }).map(|told| {
                 let streams = catalog["streams"].as_array().unwrap();
                 let kept = streams.iter().filter(|stream| stream["selected"] == true);
-                (kept.map(id).collect::<Vec<_>>().join(" "), warnings.len())
+                (kept.map(id).collect::<Vec<_>>().join(" "), told.unmatched.len())
             })
         };
         let check = |filter: &[&str], expected: &str, warnings: usize| {
@@ -364,7 +388,7 @@ mod tests {
             apply(&mut catalog(), &rules)
         };
         let check = |select: Value, metadata: Value, schema: Value, words: &str| {
-            let warnings = with(select, metadata, schema).unwrap();
+            let warnings = with(select, metadata, schema).unwrap().unmatched;
             if words.is_empty() {
                 assert_eq!(warnings, Vec::<String>::new());
             } else {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use project::capture::{self, Limits, last_words};
 use project::warning;
+use project::warnings::Warning;
 use project::{Plugin, Program, Project, Role, Step, exit};
 use serde_json::Value;
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Result, unreadable};
 
-use crate::catalog_rules;
+use crate::catalog_rules::{self, Told};
 use crate::observe;
 use crate::selection::{Selected, selected};
 use crate::store;
@@ -21,6 +22,8 @@ use crate::work::WorkFolder;
 const SETTINGS: &str = "config.json";
 const CATALOG: &str = "catalog.json";
 const STATE: &str = "state.json";
+/// Where the rights are that are lacking.
+const GRANTS: &str = "`chorus doctor --grants` prints all that is lacking";
 
 /// The programs of a step, each with a folder of its own; they go when this is dropped.
 #[derive(Debug, Default)]
@@ -105,9 +108,19 @@ pub fn catalog(project: &Project, plugin: &Plugin) -> Result<(Value, Vec<String>
     let folder = WorkFolder::new(project)?;
     write_settings(&folder, plugin)?;
     let (mut catalog, lines) = given_catalog(project, plugin, &folder, NONE)?;
-    let unmatched = follow_rules(project, plugin, &mut catalog)?;
-    let messages = lines.iter().filter_map(|line| observe::warning(line));
-    Ok((catalog, messages.map(str::to_owned).chain(unmatched).collect()))
+    let told = follow_rules(plugin, &mut catalog)?;
+    let mut messages: Vec<String> =
+        lines.iter().filter_map(|line| observe::warning(line)).map(str::to_owned).collect();
+    let start = format!("{}: ", plugin.name);
+    for warning in told {
+        let text = warning.text.strip_prefix(&start).unwrap_or(&warning.text);
+        messages.push(match warning.code {
+            "W-SELECT-NOTHING" => text.to_owned(),
+            code => format!("{code}: {text}"),
+        });
+        project.warnings().warn_once(warning);
+    }
+    Ok((catalog, messages))
 }
 
 /// Returns the flag for codes of warnings that are denied, for one of ours that knows it.
@@ -230,24 +243,32 @@ fn selected_catalog(
     given: Given<'_>,
 ) -> Result<(Value, Vec<String>)> {
     let (mut catalog, warnings) = given_catalog(project, plugin, folder, given)?;
-    follow_rules(project, plugin, &mut catalog)?;
+    for warning in follow_rules(plugin, &mut catalog)? {
+        project.warnings().warn_once(warning);
+    }
     Ok((catalog, warnings))
 }
 
-/// Applies the project's rules to a catalog; warns of patterns that match nothing and returns what
-/// it has said of them.
-fn follow_rules(project: &Project, plugin: &Plugin, catalog: &mut Value) -> Result<Vec<String>> {
-    if plugin.is_ours() && !needs_catalog(plugin) {
-        // It is run without one, and selects streams itself, such as `tables` of its settings.
-        return Ok(Vec::new());
+/// Applies the project's rules to a catalog; returns what there is to tell of them.
+fn follow_rules(plugin: &Plugin, catalog: &mut Value) -> Result<Vec<Warning>> {
+    // Ours without rules is run without a catalog, and selects streams itself, such as `tables` of
+    // its settings.
+    let told = if plugin.is_ours() && !needs_catalog(plugin) {
+        Told { unreadable: catalog_rules::unreadable(catalog), ..Told::default() }
+    } else {
+        catalog_rules::apply(catalog, &plugin.rules)
+            .map_err(|failure| failure.with("plugin", &plugin.name))?
+    };
+    let name = &plugin.name;
+    let mut all: Vec<Warning> =
+        told.unmatched.iter().map(|text| warning!("W-SELECT-NOTHING", "{name}: {text}")).collect();
+    if let Some(text) = unreadable::of_streams(&told.unreadable) {
+        all.push(warning!("W-TABLE-NOT-READABLE", "{name}: {text}; {GRANTS}"));
     }
-    let unmatched = catalog_rules::apply(catalog, &plugin.rules)
-        .map_err(|failure| failure.with("plugin", &plugin.name))?;
-    for text in &unmatched {
-        let name = &plugin.name;
-        project.warnings().warn_once(warning!("W-SELECT-NOTHING", "{name}: {text}"));
+    for text in unreadable::of_columns(&told.unreadable) {
+        all.push(warning!("W-COLUMN-NOT-READABLE", "{name}: {text}"));
     }
-    Ok(unmatched)
+    Ok(all)
 }
 
 /// Returns the catalog that the project names, or else what the tap discovers.
@@ -285,7 +306,10 @@ fn discover(
     let settings = text(&folder.path().join(SETTINGS));
     let mut arguments = vec!["--config".to_owned(), settings, "--discover".to_owned()];
     arguments.extend(denied(plugin, given.deny));
-    let program = program(project, plugin, arguments);
+    let mut program = program(project, plugin, arguments);
+    if plugin.is_ours() {
+        program.variables.push((unreadable::VARIABLE.to_owned(), "1".to_owned()));
+    }
     let limits = Limits { is_over: given.is_over, ..discovery_limits(project) };
     let output = capture::output(&program, program.command(), &limits)?;
     let log = String::from_utf8_lossy(&output.stderr);

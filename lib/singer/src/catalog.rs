@@ -10,6 +10,7 @@ use crate::coverage::Coverage;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file_id::FileIds;
 use crate::schema::{self, Column, Kind, Types};
+use crate::unreadable::Unreadable;
 
 /// Catalog metadata by breadcrumb; `[]` is the stream itself.
 pub type Metadata = BTreeMap<Vec<String>, Map<String, Value>>;
@@ -338,9 +339,17 @@ impl Serialize for Streams {
     }
 }
 
-/// Writes a catalog for people.
-pub fn to_text(streams: Vec<Stream>) -> Result<String> {
-    let catalog = BTreeMap::from([("streams", Streams(Cell::new(streams)))]);
+/// A catalog that is being written.
+#[derive(Serialize)]
+struct Written<'a> {
+    streams: Streams,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unreadable: &'a [Unreadable],
+}
+
+/// Writes a catalog for people, and for `chorus` what the user may not read of the source.
+pub fn to_text(streams: Vec<Stream>, unreadable: &[Unreadable]) -> Result<String> {
+    let catalog = Written { streams: Streams(Cell::new(streams)), unreadable };
     let text = serde_json::to_string_pretty(&catalog);
     text.or_kind(ErrorKind::Internal, "cannot write the catalog")
 }

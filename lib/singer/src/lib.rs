@@ -61,6 +61,7 @@ pub mod tap;
 pub mod target;
 pub mod time_zone;
 mod unjudged;
+pub mod unreadable;
 pub mod validate;
 mod versions;
 pub mod warning;

@@ -2,7 +2,8 @@
 
 mod chosen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,10 +19,11 @@ use crate::outbox::Outbox;
 use crate::plan::{self, Planned, Reading};
 use crate::process::{exit, read_args, start};
 use crate::rows::{self, Closed};
-use crate::selection::{Selected, select};
+use crate::selection::{Rules, Selected, select};
 use crate::settings::{Settings, SettingsSchema, TapCommon};
 use crate::state::{Bookmark, State};
 use crate::tap::{LOG_BASED, TEST, Tap, no_log};
+use crate::unreadable::{self, Unreadable};
 use crate::{log as stderr, output, schema, warning};
 
 /// The whole `main` of a tap.
@@ -51,9 +53,14 @@ fn run<T: Tap, I: Inline>() -> Result<()> {
     warning::check()?;
     let mut tap = T::open(settings.get()?, &common)?;
     if args.action == Action::Discover {
-        let streams = discover(&mut tap, common.all.max_columns)?;
+        let (streams, unreadable) = discover(&mut tap, common.all.max_columns)?;
+        let is_asked = unreadable::belong_to_catalog();
+        if !is_asked {
+            unreadable::warn(&unreadable);
+        }
+        let listed = if is_asked { unreadable } else { Vec::new() };
         warning::check()?;
-        return output::print(&(catalog::to_text(streams)? + "\n"));
+        return output::print(&(catalog::to_text(streams, &listed)? + "\n"));
     }
     let mut stages = I::open(settings.without(&own).get()?)?;
     let state = match &args.state {
@@ -114,17 +121,18 @@ pub fn covered(stream: &Stream, since: &Bookmark) -> Coverage {
 
 /// Returns the selected streams, from the catalog given or else from discovery.
 fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<Selected>> {
-    let streams = match &args.catalog {
-        Some(path) => {
-            let text = read_file(path, "cannot read the catalog", NO_CATALOG)?;
-            let read = catalog::from_slice(&text, tap.default_method(), columns_max);
-            let adjusted = read.and_then(|mut streams| {
-                tap.adjust(&mut streams)?;
-                Ok(streams)
-            });
-            adjusted.map_err(|failure| failure.with("path", path.display()))?
-        }
-        None => discover(tap, columns_max)?,
+    let streams = if let Some(path) = &args.catalog {
+        let text = read_file(path, "cannot read the catalog", NO_CATALOG)?;
+        let read = catalog::from_slice(&text, tap.default_method(), columns_max);
+        let adjusted = read.and_then(|mut streams| {
+            tap.adjust(&mut streams)?;
+            Ok(streams)
+        });
+        adjusted.map_err(|failure| failure.with("path", path.display()))?
+    } else {
+        let (streams, unreadable) = discover(tap, columns_max)?;
+        unreadable::warn(&unreadable);
+        streams
     };
     let found = streams.len();
     let mut selected = Vec::new();
@@ -154,15 +162,22 @@ fn streams<T: Tap>(tap: &mut T, args: &Args, columns_max: usize) -> Result<Vec<S
     Ok(selected)
 }
 
-/// Returns the streams that the tap finds, each with as many columns as it may have.
-fn discover<T: Tap>(tap: &mut T, columns_max: usize) -> Result<Vec<Stream>> {
+/// Returns the streams that the tap finds, each with as many columns as it may have, and what of
+/// those that are wanted the user may not read.
+fn discover<T: Tap>(tap: &mut T, columns_max: usize) -> Result<(Vec<Stream>, Vec<Unreadable>)> {
     let mut found = tap.discover()?;
     tap.adjust(&mut found)?;
     for stream in &found {
         schema::check_size(&stream.schema, columns_max)
             .map_err(|failure| with_stream(failure, stream))?;
     }
-    Ok(found)
+    let mut unreadable = tap.unreadable();
+    if !unreadable.is_empty() {
+        let is_out = |stream: &&Stream| !Rules::new(&stream.metadata, iter::empty()).root();
+        let out: BTreeSet<&str> = found.iter().filter(is_out).map(|one| one.id.as_str()).collect();
+        unreadable.retain(|one| !out.contains(one.tap_stream_id.as_str()));
+    }
+    Ok((found, unreadable))
 }
 
 /// Refuses two streams that would be one for a target.

@@ -12,6 +12,7 @@ use crate::plan::Reading;
 use crate::rows::Rows;
 use crate::settings::{OtherSetting, TapCommon};
 use crate::state::Bookmark;
+use crate::unreadable::Unreadable;
 
 /// The capability of a tap that reads what has changed from a log: see [`Tap::sync_log`].
 pub const LOG_BASED: &str = "log-based";
@@ -39,6 +40,12 @@ pub trait Tap: Sized {
 
     /// Returns every stream the source has.
     fn discover(&mut self) -> Result<Vec<Stream>>;
+
+    /// Returns what the source has and the user may not read, of what the settings name, after
+    /// [`Tap::discover`].
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        Vec::new()
+    }
 
     /// Tells whether the schemas of all streams are written before the first row.
     fn schemas_first(&self) -> bool {

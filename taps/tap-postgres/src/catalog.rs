@@ -11,10 +11,11 @@ use singer::{Error, ErrorKind, Result};
 /// table in a schema of its own. A key is one where the index is over all rows, and no column of it
 /// can be null: of 18 on, a NOT NULL may be there that old rows do not meet. `$1` is an array of
 /// schemas or null. What target-postgres remembers in a table of its own (`$2`, with the comment
-/// `$3`) is nobody's data. `$4` says that what the user may not use counts, too.
+/// `$3`) is nobody's data. The last column says whether the user may use the schema.
 const RELATIONS: &str = "\
 SELECT c.oid, n.nspname, c.relname, c.relkind,
-       CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums, x.extname
+       CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END, k.attnums, x.extname,
+       has_schema_privilege(n.oid, 'USAGE')
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass
@@ -40,7 +41,6 @@ SELECT c.oid, n.nspname, c.relname, c.relkind,
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
    AND n.nspname !~ '^pg_(toast_)?temp_'
    AND ($1::text[] IS NULL OR n.nspname = ANY ($1::text[]))
-   AND ($4::bool OR has_schema_privilege(n.oid, 'USAGE'))
    AND (c.relname <> $2::text OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM $3::text)
    AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_inherits h
@@ -103,6 +103,8 @@ pub struct Relation {
     pub key: Vec<i16>,
     /// The extension that it is a part of.
     pub extension: Option<String>,
+    /// The user may not use its schema.
+    pub is_closed: bool,
 }
 
 /// A table that inherits from another one.
@@ -150,9 +152,11 @@ pub fn shares_key(client: &mut Client, from: &str, key: &[String]) -> Result<boo
 /// One that is merely empty is fine.
 pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
     let rows = client.query(
-        "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        "SELECT has_schema_privilege(oid, 'USAGE'), current_user
+           FROM pg_catalog.pg_namespace WHERE nspname = $1",
         &[Some(schema)],
     )?;
+    let user = rows.first().and_then(|row| row.get(1)).unwrap_or_default();
     match rows.first().map(|row| row.get(0) == Some("t")) {
         Some(true) => {
             singer::warn!("W-NO-TABLE", "schema {schema} has no table");
@@ -160,22 +164,28 @@ pub fn check_schema(client: &mut Client, schema: &str) -> Result<()> {
         }
         Some(false) => Err(Error::new(ErrorKind::Denied, "cannot read the schema")
             .with("schema", schema)
-            .hint("GRANT USAGE ON SCHEMA ... and SELECT ON ALL TABLES IN SCHEMA ... to the user")),
+            .with("user", user)
+            .hint(all_of_schema(schema, user)?)),
         None => Err(Error::new(ErrorKind::Config, "cannot find the schema")
             .with("schema", schema)
             .hint("check `filter_schemas` and `database`; upper and lower case differ")),
     }
 }
 
-/// Reads the relations: those of schemas that the user may use, or `all`.
-pub fn relations(
-    client: &mut Client,
-    schemas: Option<&[String]>,
-    all: bool,
-) -> Result<Vec<Relation>> {
-    let (schemas, all) = (schemas.map(pg::array_literal), all.to_string());
+/// Returns the statements that let a user read all of a schema.
+fn all_of_schema(schema: &str, user: &str) -> Result<String> {
+    let (schema, user) = (pg::quote_ident(schema)?, pg::quote_ident(user)?);
+    Ok(format!(
+        "run as its owner: GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT SELECT ON ALL TABLES IN \
+         SCHEMA {schema} TO {user}"
+    ))
+}
+
+/// Reads the relations, also those of schemas that the user may not use.
+pub fn relations(client: &mut Client, schemas: Option<&[String]>) -> Result<Vec<Relation>> {
+    let schemas = schemas.map(pg::array_literal);
     let (table, comment) = (Some(pg::ours::TABLE), Some(pg::ours::COMMENT));
-    let rows = client.query(RELATIONS, &[schemas.as_deref(), table, comment, Some(&all)])?;
+    let rows = client.query(RELATIONS, &[schemas.as_deref(), table, comment])?;
     rows.iter()
         .map(|row| {
             let key = row.get(5).unwrap_or("").split_ascii_whitespace();
@@ -187,6 +197,7 @@ pub fn relations(
                 rows: row.get(4).map(|_| number(row, 4)).transpose()?,
                 key: key.filter_map(|number| number.parse().ok()).collect(),
                 extension: row.get(6).map(str::to_owned),
+                is_closed: row.get(7) != Some("t"),
             })
         })
         .collect()

@@ -15,14 +15,18 @@ use crate::table::address;
 /// The message where a name stands for no table that the user may read.
 const NOT_FOUND: &str = "cannot find a table that a setting names";
 
-/// The table of the name `$1`, written as `schema.table` or as a stream, if the user may not read
-/// it: the schema, the name, the user, and whether the user may use the schema.
+/// The first table of the name `$1`, written as `schema.table` or as a stream, or of the pattern
+/// `$2`, that the user may not read: the schema, the name, the user, and whether the user may use
+/// the schema.
 const NOT_READABLE: &str = "\
 SELECT n.nspname, c.relname, current_user, has_schema_privilege(n.oid, 'USAGE')
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND $1 IN (n.nspname || '.' || c.relname, n.nspname || '-' || c.relname)
-   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))";
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+   AND ($1 IN (n.nspname || '.' || c.relname, n.nspname || '-' || c.relname)
+        OR n.nspname || '.' || c.relname LIKE $2)
+   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))
+ ORDER BY n.nspname, c.relname LIMIT 1";
 
 /// The names by which a table goes.
 struct Names {
@@ -52,6 +56,13 @@ pub fn is_named(tables: &[String], schema: &str, table: &str) -> bool {
     tables.iter().any(|name| *name == format!("{schema}.{table}"))
 }
 
+/// Tells whether the setting names a table, or stands for it by a pattern; without it all are.
+pub fn is_wanted(tables: &[String], schema: &str, table: &str) -> bool {
+    let (full, stream) = (format!("{schema}.{table}"), format!("{schema}-{table}"));
+    let is_it = |name: &String| *name == full || *name == stream || matches(name, &full);
+    tables.is_empty() || tables.iter().any(is_it)
+}
+
 /// Says of a table that was not found, and that the user may not read, how to give the right.
 ///
 /// # Errors
@@ -60,21 +71,42 @@ pub fn explained(failure: Error, client: &mut Client) -> Result<Error> {
     let Some(name) = failure.context("value").filter(|_| failure.message() == NOT_FOUND) else {
         return Ok(failure);
     };
-    let rows = client.query(NOT_READABLE, &[Some(name)])?;
-    let Some(row) = rows.first() else { return Ok(failure) };
+    let pattern = name.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let Some(lacking) = lacking(client, name, &pattern.replace('*', "%"))? else {
+        return Ok(failure);
+    };
+    Ok(Error::new(ErrorKind::Denied, "cannot read a table that a setting names")
+        .with("setting", failure.context("setting").unwrap_or_default())
+        .with("table", lacking.table)
+        .with("user", lacking.user)
+        .hint(lacking.hint))
+}
+
+/// A table that the user may not read.
+pub struct Lacking {
+    pub table: String,
+    pub user: String,
+    /// The statements that give the right.
+    pub hint: String,
+}
+
+/// Returns a table of a name, or else of a pattern of LIKE, that the user may not read.
+pub fn lacking(client: &mut Client, name: &str, pattern: &str) -> Result<Option<Lacking>> {
+    let rows = client.query(NOT_READABLE, &[Some(name), Some(pattern)])?;
+    let Some(row) = rows.first() else { return Ok(None) };
     let text = |column| row.get(column).unwrap_or_default();
-    let user = pg::quote_ident(text(2))?;
+    let role = pg::quote_ident(text(2))?;
     let of_schema = if text(3) == "t" {
         String::new()
     } else {
-        format!("GRANT USAGE ON SCHEMA {} TO {user}; ", pg::quote_ident(text(0))?)
+        format!("GRANT USAGE ON SCHEMA {} TO {role}; ", pg::quote_ident(text(0))?)
     };
     let table = pg::quote_qualified(text(0), text(1))?;
-    Ok(Error::new(ErrorKind::Denied, "cannot read a table that a setting names")
-        .with("setting", failure.context("setting").unwrap_or_default())
-        .with("table", format!("{}.{}", text(0), text(1)))
-        .with("user", text(2))
-        .hint(format!("run as its owner: {of_schema}GRANT SELECT ON {table} TO {user}")))
+    Ok(Some(Lacking {
+        table: format!("{}.{}", text(0), text(1)),
+        user: text(2).to_owned(),
+        hint: format!("run as its owner: {of_schema}GRANT SELECT ON {table} TO {role}"),
+    }))
 }
 
 /// Refuses options of a stream that is not there.

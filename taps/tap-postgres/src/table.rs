@@ -1,7 +1,9 @@
 //! The table of a stream, and its columns there.
 
+use pg::{Client, quote_ident, quote_qualified};
 use singer::{Error, ErrorKind, Result, Stream};
 
+use crate::chosen::lacking;
 use crate::columns::Attribute;
 
 /// What to do when the catalog and the database differ.
@@ -56,17 +58,40 @@ pub fn pick<'a>(
             named.filter(|attribute| attribute.readable).ok_or_else(|| {
                 let failure = match named {
                     Some(_) => missing("cannot read a column: the user lacks the right")
-                        .of_kind(ErrorKind::Denied)
-                        .hint(
-                            "GRANT SELECT ON the table, or on this column of it, TO the user; or \
-                             run discovery again, which leaves it out",
-                        ),
+                        .of_kind(ErrorKind::Denied),
                     None => missing("cannot read a column: it does not exist"),
                 };
                 failure.with("column", &column.name)
             })
         })
         .collect()
+}
+
+/// Says of a table or column that cannot be read by which statement the user gets the right.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub fn explained(
+    client: &mut Client,
+    failure: Error,
+    (schema, table): (&str, &str),
+) -> Result<Error> {
+    if let Some(lacking) = lacking(client, &format!("{schema}.{table}"), "")? {
+        let message = "cannot read the table: the user lacks the right";
+        return Ok(Error::new(ErrorKind::Denied, message)
+            .with("table", lacking.table)
+            .with("user", lacking.user)
+            .hint(lacking.hint));
+    }
+    let column = failure.context("column").filter(|_| failure.kind() == ErrorKind::Denied);
+    let Some(column) = column.map(quote_ident).transpose()? else { return Ok(failure) };
+    let rows = client.query("SELECT current_user", &[])?;
+    let role = quote_ident(rows.first().and_then(|row| row.get(0)).unwrap_or_default())?;
+    let table = quote_qualified(schema, table)?;
+    Ok(failure.hint(format!(
+        "run as its owner: GRANT SELECT ({column}) ON {table} TO {role}; or run discovery again, \
+         which leaves it out"
+    )))
 }
 
 /// Warns of the columns of a table that are left out because the catalog does not know them.

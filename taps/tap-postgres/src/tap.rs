@@ -8,6 +8,7 @@ use pg::{Client, Config};
 use singer::catalog::ReplicationMethod;
 use singer::future::Cap;
 use singer::settings::TapCommon;
+use singer::unreadable::Unreadable;
 use singer::{
     About, Bookmark, Context, Error, ErrorKind, Example, OtherSetting, Reading, Result, Rows,
     Stream, Tap,
@@ -16,9 +17,10 @@ use singer::{
 use self::select::Select;
 use crate::after::{After, after, changed_text};
 use crate::attached::{self, Behind};
-use crate::catalog;
+use crate::catalog::{self, Relation};
 use crate::columns::{self, Attribute, Columns};
 use crate::conditions;
+use crate::discover::{self, Asked};
 use crate::family::Families;
 use crate::hidden::{self, Hidden};
 use crate::origin::{self, Origin};
@@ -27,7 +29,7 @@ use crate::settings::{self, Settings};
 use crate::settled::{Settled, Settling, Until};
 use crate::table::address;
 use crate::unheld::Unheld;
-use crate::{chosen, discover, grants, keys, statement};
+use crate::{chosen, grants, keys, statement};
 
 /// One snapshot for all streams. Rows come in the order in which they lie in their table, whoever
 /// else reads it: the same rows give the same file.
@@ -50,6 +52,8 @@ pub struct TapPostgres {
     settled: Settled,
     unheld: Unheld,
     origin: Origin,
+    /// What the last discovery found that the user may not read.
+    unreadable: Vec<Unreadable>,
     /// How many digits behind the point money has here, once it is known.
     money_digits: Option<usize>,
 }
@@ -85,6 +89,7 @@ impl Tap for TapPostgres {
             settled: Settled::default(),
             unheld: Unheld::default(),
             origin: Origin::default(),
+            unreadable: Vec::new(),
             money_digits: None,
         })
     }
@@ -93,9 +98,10 @@ impl Tap for TapPostgres {
         self.begin()?;
         let schemas = self.settings.schemas();
         let all = self.settings.plan_grants;
-        let mut relations = catalog::relations(&mut self.client, schemas.as_deref(), all)?;
+        let mut relations = catalog::relations(&mut self.client, schemas.as_deref())?;
         for schema in schemas.iter().flatten() {
-            if !relations.iter().any(|relation| relation.schema == *schema) {
+            let is_of = |one: &Relation| one.schema == *schema && (all || !one.is_closed);
+            if !relations.iter().any(is_of) {
                 catalog::check_schema(&mut self.client, schema)?;
             }
         }
@@ -109,9 +115,17 @@ impl Tap for TapPostgres {
         let attributes = columns::of_schemas(&mut self.client, schemas.as_deref(), all)?;
         let types = self.types()?;
         let choices = self.settings.choices();
-        let database = &self.config.database;
-        discover::streams(relations, attributes, &types, choices, database)
-            .inspect(|_| self.types = Some(types))
+        let role = self.client.query("SELECT current_user", &[])?;
+        let role = pg::quote_ident(role.first().and_then(|row| row.get(0)).unwrap_or_default())?;
+        let asked = Asked { database: &self.config.database, role, tables: &tables, choices };
+        let found = discover::streams(relations, attributes, &types, &asked)?;
+        self.types = Some(types);
+        self.unreadable = found.unreadable;
+        Ok(found.streams)
+    }
+
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.unreadable)
     }
 
     fn adjust(&mut self, streams: &mut [Stream]) -> Result<()> {

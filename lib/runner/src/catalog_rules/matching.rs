@@ -8,9 +8,11 @@ use serde_json::{Map, Value};
 use singer::{Error, ErrorKind, Result};
 
 use super::pattern::{Pattern, id, is_selected, matcher, names, split};
+use super::unreadable::is_marked;
 
-/// The streams of a catalog, each with the ways to its properties.
-pub(super) struct Streams(Vec<(String, Vec<String>)>);
+/// The streams of a catalog, each with the ways to its properties; none where they are not known,
+/// because the stream cannot be read.
+pub(super) struct Streams(Vec<(String, Option<Vec<String>>)>);
 
 impl Streams {
     /// Lists the names of streams whose metadata is complete.
@@ -18,7 +20,8 @@ impl Streams {
         let each = streams.iter().map(|stream| {
             let entries = stream["metadata"].as_array().into_iter().flatten();
             let ways = entries.map(|entry| names(&entry["breadcrumb"]).join("."));
-            (id(stream), ways.filter(|way| !way.is_empty()).collect())
+            let ways = ways.filter(|way| !way.is_empty()).collect();
+            (id(stream), Some(ways).filter(|_| !is_marked(stream)))
         });
         Self(each.collect())
     }
@@ -37,7 +40,7 @@ impl Streams {
     /// Refuses a `select` that selects no stream of those that the tap has: a run that reads
     /// nothing would look like one of a source without rows.
     pub(super) fn check_some(&self, patterns: &[Pattern], select: &[String]) -> Result<()> {
-        let is_selected = |(id, _): &(String, Vec<String>)| is_selected(id, patterns);
+        let is_selected = |(id, _): &(String, _)| is_selected(id, patterns);
         if self.0.is_empty() || self.0.iter().any(is_selected) {
             return Ok(());
         }
@@ -138,7 +141,9 @@ impl Streams {
             || streams.any(|(_, ways)| match &pattern.property {
                 None => true,
                 Some(property) => {
-                    property.glob().glob() == "*" || ways.iter().any(|way| property.is_match(way))
+                    let mut known = ways.iter().flatten();
+                    let is_all = property.glob().glob() == "*" || ways.is_none();
+                    is_all || known.any(|way| property.is_match(way))
                 }
             })
     }
@@ -182,7 +187,7 @@ impl Streams {
         let ids: Vec<String> = self.0.iter().map(|(id, _)| id.clone()).collect();
         let matching = matcher(stream).ok()?;
         let here = self.0.iter().filter(|(id, _)| matching.is_match(id));
-        let ways: Vec<String> = here.flat_map(|(_, ways)| ways).cloned().collect();
+        let ways: Vec<String> = here.flat_map(|(_, ways)| ways.iter().flatten()).cloned().collect();
         match property {
             Some(property) if ids.iter().any(|id| matching.is_match(id)) => {
                 Some(format!("{stream}.{}", nearest(property, &ways)?))

@@ -10,6 +10,7 @@ use singer::{Error, ErrorKind, Result};
 use super::matching::Streams;
 use super::pattern::{Pattern, id, names};
 use super::select_stream;
+use super::unreadable::is_marked;
 use crate::selection::{Selected, selected};
 
 /// Leaves out what is not of a part; each pattern, and each stream that is named, has to be there.
@@ -17,7 +18,8 @@ pub(super) fn take(catalog: &mut Value, part: &Part) -> Result<()> {
     if !part.select.is_empty() {
         select(catalog, &part.select)?;
     }
-    let read = selected(catalog);
+    let mut read = selected(catalog);
+    read.retain(|stream| !is_marked(stream.entry));
     let names: BTreeSet<String> = read.iter().flat_map(names_of).collect();
     if let Some(stream) = part.narrowed.iter().find(|stream| !names.contains(*stream)) {
         let known: Vec<String> = names.iter().cloned().collect();

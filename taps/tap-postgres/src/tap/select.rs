@@ -13,7 +13,7 @@ use crate::columns::{Attribute, Form};
 use crate::convert::RowConverter;
 use crate::settled::Until;
 use crate::statement::{self, Incremental, Part};
-use crate::table::{address, pick, tell_unknown};
+use crate::table::{address, explained, pick, tell_unknown};
 use crate::{keys, money};
 
 /// How the rows of a stream are read.
@@ -191,7 +191,10 @@ impl TapPostgres {
             }
         }
         self.set_forms(&mut found, types)?;
-        let columns = pick(stream, &found, &schema, &table)?;
+        let columns = match pick(stream, &found, &schema, &table) {
+            Ok(columns) => columns,
+            Err(failure) => return Err(explained(&mut self.client, failure, (&schema, &table))?),
+        };
         tell_unknown(stream, &found);
         let mappings = columns.iter().map(|column| self.mapping(column, types)).collect();
         let converter = RowConverter::new(&stream.columns, mappings, self.settings.nan())
