@@ -91,6 +91,11 @@ impl<'a> Rights<'a> {
         Ok(())
     }
 
+    /// Returns how many lines there are.
+    pub fn count(&self) -> usize {
+        self.statements.len()
+    }
+
     /// Adds a comment.
     pub fn note(&mut self, text: &str) {
         self.statements.push(format!("-- {}", printable(text)));

@@ -6,7 +6,7 @@ use project::{Plugin, Project, Step};
 use singer::plan::PLAN_GRANTS;
 use singer::{Error, Result};
 
-use crate::plugin_plan::{PluginPlan, of_tap, of_target};
+use crate::plugin_plan::{PluginPlan, of_tap, of_target, reach};
 use crate::prepare;
 
 /// What is lacking.
@@ -45,9 +45,18 @@ impl Lacking {
         let found = prepare::catalog(project, of.tap())
             .and_then(|(catalog, _)| of_tap(project, &of, None, Some(&catalog)));
         let schemas = self.take(names[0], of_both[0], found);
-        if let Some(schemas) = schemas.filter(|_| of_both[1]) {
-            let found = of_target(project, &of, &schemas);
-            self.take(names[1], true, found);
+        match schemas {
+            _ if !of_both[1] => {}
+            Some(schemas) => {
+                let found = of_target(project, &of, &schemas);
+                self.take(names[1], true, found);
+            }
+            // Its streams are not known; whether it may connect is.
+            None => {
+                if let Err(failure) = reach(project, of.target()) {
+                    self.fail(names[1], failure);
+                }
+            }
         }
     }
 
@@ -56,7 +65,7 @@ impl Lacking {
         let plan = match said {
             Ok(plan) => plan,
             Err(failure) => {
-                self.failures.push((plugin.to_owned(), failure));
+                self.fail(plugin, failure);
                 return None;
             }
         };
@@ -68,6 +77,16 @@ impl Lacking {
             }
         }
         Some(plan.schemas)
+    }
+
+    /// Takes a failure, once of each plugin: jobs share them.
+    fn fail(&mut self, plugin: &str, failure: Error) {
+        let is_same = |(of, known): &(String, Error)| {
+            of == plugin && known.to_string() == failure.to_string()
+        };
+        if !self.failures.iter().any(is_same) {
+            self.failures.push((plugin.to_owned(), failure));
+        }
     }
 
     fn place(&mut self, plugin: &str, of: &str) -> &mut Place {
@@ -104,6 +123,13 @@ fn asking(step: &Step) -> Step {
 /// Tells a statement, or a comment, from a line that says what becomes of a stream in a plugin.
 fn is_sql(step: &str) -> bool {
     ["GRANT ", "ALTER ", "-- "].iter().any(|start| step.starts_with(start))
+}
+
+/// Returns why a plugin could not say what it lacks, in few words.
+pub fn reason<'a>(plugin: &str, failure: &'a Error) -> &'a str {
+    let mut own = failure.context_pairs().filter(|(key, _)| *key == plugin);
+    let said = own.find_map(|(_, line)| line.strip_prefix("error: "));
+    said.unwrap_or(failure.message())
 }
 
 /// Returns the statement that a plugin says has to be run before it can say more.

@@ -64,6 +64,12 @@ pub(crate) fn of_target(project: &Project, step: &Step, schemas: &str) -> Result
     ask(target, prepare::alone(project, target, None, None)?, &messages)
 }
 
+/// Has a target connect, as one does that receives no stream.
+pub(crate) fn reach(project: &Project, target: &Plugin) -> Result<()> {
+    let state = json!({ "type": "STATE", "value": {} }).to_string() + "\n";
+    ask(target, prepare::alone(project, target, None, None)?, &state).map(drop)
+}
+
 /// Sends SCHEMA messages through the mappers of a step, and returns what they make of them.
 pub(crate) fn through_mappers(project: &Project, step: &Step, schemas: &str) -> Result<String> {
     let mut messages = schemas.to_owned();

@@ -72,7 +72,15 @@ pub fn statements(
         rights.on_database(&["TEMPORARY"])?;
     }
     if is_missing {
+        let before = rights.count();
         rights.on_database(&["CREATE"])?;
+        if rights.count() > before {
+            let (of, role) = (quote_ident(&schema)?, rights.role().to_owned());
+            rights.note(&format!(
+                "in place of CREATE ON DATABASE, which is for any schema, the schema alone: \
+                 CREATE SCHEMA {of} AUTHORIZATION {role}"
+            ));
+        }
         return Ok(rights.into_statements());
     }
     if mapping.change.creates() {

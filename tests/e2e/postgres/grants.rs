@@ -263,7 +263,7 @@ fn a_table_that_another_user_has_loaded_is_loaded_by_the_rights_that_are_printed
         let owner = project(&database.settings_with(&from), &database.settings_with(&to));
         run(&owner, "copy").success();
         let project = project(&weak.settings(&from), &weak.settings(&to));
-        run(&project, "copy").exits(66);
+        run(&project, "copy").exits(77);
         let sql = grant(&project, &database, &["--grants", "copy"]);
         // One user in one database.
         assert_eq!(sql.matches("-- tap-postgres, target-postgres:\n").count(), 1, "{sql}");
@@ -354,4 +354,41 @@ fn row_security_is_told_in_a_comment() {
     database.psql(command.lines().next().unwrap());
     run(&project, "load").success();
     lacks_nothing(&project, &["--grants", "load"]);
+}
+
+#[test]
+fn a_user_that_may_connect_nowhere_is_told_of_both_databases_at_once() {
+    let (source, target) = (database("grants_no_from"), database("grants_no_to"));
+    source.psql("CREATE TABLE t (id int PRIMARY KEY)");
+    for closed in [&source, &target] {
+        closed.psql(&format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", closed.name));
+    }
+    let weak = Weak::new(&source, "no where");
+    let mut to = target.settings_with(&json!({ "user": weak.name }));
+    to["default_target_schema"] = "raw: x".into();
+    let project = project(&weak.settings(&json!({})), &to);
+    let told = project.chorus(&["doctor", "--grants", "copy"]).go().exits(77);
+    let grant = |name: &str| format!("\nGRANT CONNECT ON DATABASE \"{name}\" TO \"no where\";\n");
+    let sql = told.text();
+    for database in [&source, &target] {
+        assert_eq!(sql.matches(&grant(&database.name)).count(), 1, "{sql}");
+    }
+    let comments = sql.lines().filter(|line| line.starts_with("--"));
+    for line in comments {
+        assert!(line.len() < 100 && !line.contains("exit:"), "{sql}");
+    }
+    assert_eq!(told.stderr.matches("cannot ").count(), 1, "{}", told.stderr);
+    source.psql(&sql);
+    let sql = project.chorus(&["doctor", "--grants", "copy"]).go().success().text();
+    assert!(sql.contains("GRANT SELECT ON TABLE \"public\".\"t\""), "{sql}");
+    // The schema is not there: the right to make any, or in its place that one alone.
+    assert!(sql.contains("\nGRANT CREATE ON DATABASE "), "{sql}");
+    let (_, alone) = sql.split_once("the schema alone: ").unwrap();
+    let (from, to) = sql.split_once("-- target-postgres:\n").unwrap();
+    source.psql(from);
+    let to: Vec<&str> = to.lines().filter(|line| !line.contains("GRANT CREATE ON")).collect();
+    target.psql(&to.join("\n"));
+    target.psql(alone.lines().next().unwrap());
+    run(&project, "copy").success();
+    target.psql("DROP OWNED BY \"no where\"");
 }

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use project::{Job, Project};
-use runner::grants::{Lacking, to_begin};
-use runner::plan::one_line;
+use runner::grants::{Lacking, reason, to_begin};
 use runner::schedule::Schedule;
 use singer::error::printable;
 use singer::output::print;
@@ -24,14 +23,21 @@ pub fn grants(project: &Project, words: &[String], only: &str) -> Result<()> {
         return Err(nobody(only));
     }
     print(&text(&lacking))?;
-    let mut failures = lacking.failures.into_iter();
-    match failures.next() {
-        None => Ok(()),
-        Some((plugin, failure)) if to_begin(&plugin, &failure).is_some() => {
-            Err(failure.hint("run this SQL, and then this command again, which prints the rest"))
-        }
-        Some((_, failure)) => Err(failure),
+    let is_first = |(plugin, failure): &(String, Error)| to_begin(plugin, failure).is_some();
+    let (first, others): (Vec<_>, Vec<_>) = lacking.failures.into_iter().partition(is_first);
+    if let Some((_, failure)) = others.into_iter().next() {
+        return Err(failure);
     }
+    if first.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = first.iter().map(|(plugin, _)| plugin.as_str()).collect();
+    Err(Error::new(
+        ErrorKind::Denied,
+        "cannot see all rights that are lacking: a user may not connect",
+    )
+    .with("plugins", names.join(", "))
+    .hint("run this SQL, and then this command again, which prints the rest"))
 }
 
 /// Returns the pipelines of all jobs and schedules.
@@ -80,9 +86,12 @@ fn text(lacking: &Lacking) -> String {
     }
     for (plugin, failure) in &lacking.failures {
         let _ = writeln!(text, "-- {}:", printable(plugin));
-        let _ = writeln!(text, "-- what it lacks is not known: {}", printable(&one_line(failure)));
         if let Some(statement) = to_begin(plugin, failure) {
+            let _ = writeln!(text, "-- it may not connect; what else it lacks is seen then");
             let _ = writeln!(text, "{statement};");
+        } else {
+            let reason = printable(reason(plugin, failure));
+            let _ = writeln!(text, "-- what it lacks is not known: {reason}");
         }
     }
     if text.is_ascii() {
