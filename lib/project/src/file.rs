@@ -31,6 +31,18 @@ pub(crate) fn read(root: &Path, warnings: &Warnings) -> Result<Value> {
     Ok(whole)
 }
 
+/// Returns the keys of all files that are almost ones that a run goes by.
+pub(crate) fn misspelled(root: &Path, whole: &Value) -> Vec<shape::Misspelled> {
+    let mut paths = vec![root.join(FILE_NAME)];
+    paths.extend(included(root, whole, &Warnings::default()).unwrap_or_default());
+    let of_one = |path: PathBuf| {
+        let text = fs::read_to_string(&path).ok()?;
+        let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Some(shape::misspelled(&parse(&text).ok()?, &shown, &text))
+    };
+    paths.into_iter().filter_map(of_one).flatten().collect()
+}
+
 /// Finds the file of a value and where it stands in it: the first of several places that is there.
 pub(crate) fn spot_of(
     root: &Path,

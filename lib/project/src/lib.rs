@@ -39,6 +39,7 @@ pub use plugin::Plugin;
 pub use program::Program;
 pub use project::{Opening, Project};
 pub use role::Role;
+pub use shape::Misspelled;
 pub use source::Source;
 pub use system::SystemSetting;
 pub use variables::{Missing, Variables};

@@ -13,7 +13,7 @@ use crate::file;
 use crate::locks::Locks;
 use crate::names::find_named;
 use crate::role::Role;
-use crate::shape;
+use crate::shape::{self, Misspelled};
 use crate::spelled;
 use crate::system_names;
 use crate::variables::Variables;
@@ -169,6 +169,11 @@ impl Project {
             other_day,
             locks,
         })
+    }
+
+    /// Returns the keys of its files that are almost ones that a run goes by, and have no effect.
+    pub fn misspelled(&self) -> Vec<Misspelled> {
+        file::misspelled(&self.root, &self.file)
     }
 
     /// Returns who receives the warnings.

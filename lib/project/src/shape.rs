@@ -12,6 +12,84 @@ use crate::system_names;
 use crate::warning;
 use crate::warnings::Warnings;
 
+/// Keys that only describe: one that is misspelled changes nothing of a run.
+const DESCRIBE: [&str; 21] = [
+    "label",
+    "logo_url",
+    "description",
+    "hidden",
+    "repo",
+    "docs",
+    "keywords",
+    "maintenance_status",
+    "quality",
+    "prereq",
+    "next_steps",
+    "usage",
+    "definition",
+    "domain_url",
+    "placeholder",
+    "tooltip",
+    "documentation",
+    "send_anonymous_usage_stats",
+    "snowplow",
+    "cli",
+    "ui",
+];
+
+/// A key that is almost one that a run goes by, and has no effect as it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misspelled {
+    /// The plugin that it stands in, if it does.
+    pub plugin: Option<String>,
+    /// The key, where it stands, and the one that was probably meant.
+    pub text: String,
+    /// The key that was probably meant.
+    pub meant: &'static str,
+}
+
+/// Returns the keys of one file that are almost ones that a run goes by.
+pub(crate) fn misspelled(value: &Value, shown: &str, text: &str) -> Vec<Misspelled> {
+    let mut found = Vec::new();
+    mapping(value, &FILE, &Place::default(), &mut found);
+    let each = found.iter().filter_map(|finding| {
+        let Fault::Unknown { near: Some(meant), .. } = finding.fault else { return None };
+        let text = unknown(finding, shown, text)?;
+        let plugin = plugin_of(value, &finding.place.parts);
+        (!DESCRIBE.contains(&meant)).then_some(Misspelled { plugin, text, meant })
+    });
+    each.collect()
+}
+
+/// Returns the name of the plugin that a place is in.
+fn plugin_of(value: &Value, parts: &[Part]) -> Option<String> {
+    let mut at = value;
+    let mut in_plugins = 0;
+    for part in parts {
+        at = match part {
+            Part::Key(key) => {
+                in_plugins = usize::from(in_plugins > 0 || key == "plugins") + in_plugins;
+                &at[key.as_str()]
+            }
+            Part::Index(index) => &at[*index],
+        };
+        if in_plugins == 2 && matches!(part, Part::Index(_)) {
+            return at["name"].as_str().map(str::to_owned);
+        }
+    }
+    None
+}
+
+/// Says which key is unknown.
+fn unknown(finding: &Finding, shown: &str, text: &str) -> Option<String> {
+    let Fault::Unknown { key, near } = &finding.fault else { return None };
+    let line = lines::find(text, &finding.place.parts)
+        .map_or(String::new(), |Spot { line, column }| format!(", line {line}, column {column}"));
+    let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
+    let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+    Some(format!("unknown key `{key}` of {of} has no effect{hint} ({shown}{line})"))
+}
+
 /// Looks at the keys and types of one file: refuses what cannot be used, warns of keys that nobody
 /// will read.
 pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings) -> Result<()> {
@@ -20,16 +98,10 @@ pub(crate) fn check(value: &Value, shown: &str, text: &str, warnings: &Warnings)
     let spot = |finding: &Finding| lines::find(text, &finding.place.parts);
     for finding in &found {
         match &finding.fault {
-            Fault::Unknown { key, near } => {
-                let line = spot(finding).map_or(String::new(), |Spot { line, column }| {
-                    format!(", line {line}, column {column}")
-                });
-                let of = if finding.place.shown.is_empty() { shown } else { &finding.place.shown };
-                let hint = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                warnings.warn_once(warning!(
-                    "W-PROJECT-UNUSED",
-                    "unknown key `{key}` of {of} has no effect{hint} ({shown}{line})"
-                ));
+            Fault::Unknown { .. } => {
+                if let Some(text) = unknown(finding, shown, text) {
+                    warnings.warn_once(warning!("W-PROJECT-UNUSED", "{text}"));
+                }
             }
             Fault::Wrong { is, wanted } => {
                 let failure =

@@ -247,3 +247,52 @@ fn what_is_no_version_is_not_shown_as_one() {
     says(&text, &["tap-x"]);
     assert!(!text.contains("SCHEMA\"}"), "{text}");
 }
+
+#[test]
+fn a_key_that_is_almost_one_that_a_run_goes_by_is_a_fault() {
+    let more = |key: &str| format!("  - {{name: tap-more, inherit_from: tap-csv, {key}}}\n");
+    let jobs = "- {name: more, tasks: [tap-more target-csv]}\n";
+    for (key, meant) in [
+        ("selekt: ['b.*']", "select"),
+        ("confg: {files: []}", "config"),
+        ("metdata: {a: {replication-method: FULL_TABLE}}", "metadata"),
+        ("metadata: {a: {replication_method: FULL_TABLE}}", "replication-method"),
+        ("anything: 1", ""),
+        ("x-selekt: 1", ""),
+        ("descripton: text", ""),
+    ] {
+        let project = Project::with(&more(key), "", jobs);
+        let (text, count) = doctor(&project);
+        assert_eq!(count, usize::from(!meant.is_empty()), "{key} {text}");
+        let of_both = project.chorus(&["doctor", "both"]).env("DATESTAMP", "2026-01-31").go();
+        assert_eq!(of_both.code, 0, "{of_both:?}");
+        if meant.is_empty() {
+            continue;
+        }
+        says(&text, &["FAULT tap-more: unknown key `", &format!("did you mean `{meant}`?")]);
+        let mend = format!(
+            "fix: write `{meant}`; `chorus run ... --deny-warnings W-PROJECT-UNUSED` has a run fail"
+        );
+        says(&text, &[&mend]);
+        // As for Meltano, a run goes on without it.
+        project.run(&["more"]).success();
+        let deny = ["run", "more", "--deny-warnings", "W-PROJECT-UNUSED"];
+        project.chorus(&deny).env("DATESTAMP", "2026-01-31").go().exits(65);
+    }
+    let environment = "- {name: more, tasks: [tap-more target-csv]}\nenviroments: []\n";
+    let project = Project::with(&more("label: x"), "", environment);
+    let (text, _) = doctor(&project);
+    says(&text, &["FAULT meltano.yml: unknown key `enviroments` of meltano.yml has no effect"]);
+    let in_environment = "schedules: []\n";
+    let project = Project::with(&more("label: x"), "", in_environment);
+    let path = project.root.join("meltano.yml");
+    let text = fs::read_to_string(&path).unwrap().replacen(
+        "- name: dev\n",
+        "- name: dev\n  config: {plugins: {extractors: [{name: tap-csv, selct: [a]}]}}\n",
+        1,
+    );
+    fs::write(&path, text).unwrap();
+    let (text, count) = doctor(&project);
+    says(&text, &["FAULT tap-csv: unknown key `selct` of environments.dev.config.plugins."]);
+    assert_eq!(count, 1, "{text}");
+}

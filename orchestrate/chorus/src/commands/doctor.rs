@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use disk::Datestamp;
 use project::names::counted;
-use project::{Job, Plugin, Project, Task, names_in_tasks};
+use project::{Job, Misspelled, Plugin, Project, Task, names_in_tasks};
 use runner::history::{self, PastRun};
 use runner::hook;
 use runner::lake_paths;
@@ -38,6 +38,11 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
             report.follows = following.contains(&name);
             look_at(project, &name, &mut report);
         }
+        misspelled(
+            project,
+            |plugin| used.as_ref().is_none_or(|used| used.contains(plugin)),
+            &mut report,
+        );
         (report.is_unused, report.follows) = (false, false);
         for name in project.job_names() {
             job(project, day, &[name], &mut report);
@@ -53,6 +58,8 @@ pub fn doctor(project: &Project, day: Option<Datestamp>, words: &[String]) -> Re
             look_at(project, &name, &mut report);
         }
         report.follows = false;
+        let named = plugins_of(project, words).unwrap_or_default();
+        misspelled(project, |plugin| named.iter().any(|name| name == plugin), &mut report);
         job(project, day, words, &mut report);
     }
     states(project, &mut report);
@@ -127,6 +134,21 @@ fn used(project: &Project) -> Option<BTreeSet<String>> {
         }
     }
     Some(used)
+}
+
+/// Tells of keys that are almost ones that a run goes by. A run goes on without them, as Meltano
+/// does, and may do something else than is wanted: without `select`, it reads everything.
+fn misspelled(project: &Project, is_used: impl Fn(&str) -> bool, report: &mut Report) {
+    for Misspelled { plugin, text, meant } in project.misspelled() {
+        report.is_unused = plugin.as_deref().is_some_and(|plugin| !is_used(plugin));
+        let what = plugin.as_deref().unwrap_or("meltano.yml");
+        let mend = format!(
+            "write `{meant}`; `chorus run ... --deny-warnings W-PROJECT-UNUSED` has a run fail for \
+             such a key"
+        );
+        report.fault(what, &text, &mend);
+    }
+    report.is_unused = false;
 }
 
 /// Looks at a job.
