@@ -62,13 +62,13 @@ fn a_backfill_killed_twice_and_resumed_equals_an_undisturbed_one() {
         let nothing = "0 steps of 0 days to run, 30 days in all\n";
         let outcome = project.chorus(&backfill(&[])).go().success();
         // The last kill may have come when all was done.
-        if kills == 0 || outcome.text() != nothing {
+        if kills == 0 || !outcome.text().starts_with(nothing) {
             let grid: Vec<&str> = outcome.stdout_lines_after("day ");
             assert_eq!(grid.len(), 30, "{}", outcome.text());
             assert!(grid.iter().all(|line| line.matches(" ok").count() == 3), "{}", outcome.text());
         }
         lake::check(&project.lake());
-        assert_eq!(project.chorus(&backfill(&[])).go().success().text(), nothing);
+        assert!(project.chorus(&backfill(&[])).go().success().text().starts_with(nothing));
         let query = "SELECT count(*), sum(id) FROM a UNION ALL SELECT count(*), sum(id) FROM b";
         results.push((data_of_days(&project), database.psql(query)));
     }

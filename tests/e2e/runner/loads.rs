@@ -116,7 +116,7 @@ fn the_days_behind_one_that_failed_wait_for_it() {
         backfill(&project, &["--parallel", parallel]).success();
         assert_eq!(value(&database), format!("of {}", DAYS[3]), "{parallel}");
         let nothing = backfill(&project, &[]).success().text();
-        assert_eq!(nothing, "0 steps of 0 days to run, 4 days in all\n");
+        assert!(nothing.starts_with("0 steps of 0 days to run, 4 days in all\n"), "{nothing}");
     }
 }
 
@@ -142,7 +142,7 @@ fn an_older_day_is_not_loaded_behind_a_newer_one_without_a_word() {
     assert!(!warned(&project.chorus(&words).args(["--environment", "dev"]).go().success()));
     assert_eq!(value(&database), format!("of {}", DAYS[2]));
     let nothing = project.chorus(&words).go().success().text();
-    assert_eq!(nothing, "0 steps of 0 days to run, 2 days in all\n");
+    assert!(nothing.starts_with("0 steps of 0 days to run, 2 days in all\n"), "{nothing}");
 }
 
 #[test]
@@ -296,4 +296,31 @@ fn a_day_that_was_whole_waits_for_its_source_to_be_read_again() {
     let record = project.lake().join(format!(".runs/source=two/extracted_at={DAY}.json"));
     let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
     assert_eq!(record.get("awaited"), None, "{}", json!(record));
+}
+
+#[test]
+fn a_backfill_with_nothing_to_run_says_how_to_run_days_again() {
+    let database = database("again_told");
+    let project = daily(&settings(&database, "upsert"));
+    put_all(&project);
+    backfill(&project, &[]).success();
+    // The records know nothing of it.
+    database.psql("DROP TABLE t");
+    for more in [&[][..], &["--preview"], &["--only", "failed"]] {
+        let told = backfill(&project, more).success().text();
+        let (_, command) = told.split_once("\nto run what is done again: chorus ").unwrap();
+        let (command, rest) = command.split_once(" (with ").unwrap();
+        assert!(rest.starts_with("--full-refresh too if ") && rest.ends_with(")\n"), "{told}");
+        let words: Vec<&str> = command.split(' ').collect();
+        let again = project.chorus(&words).args(["--full-refresh"]).go().success();
+        assert_eq!(value(&database), format!("of {}", DAYS[3]), "{}", again.text());
+        database.psql("DROP TABLE t");
+    }
+    let fresh = daily(&settings(&database, "upsert"));
+    put_all(&fresh);
+    let told = backfill(&fresh, &["--only", "again"]).success().text();
+    let (_, command) = told.split_once("\nto run what is not done: chorus ").unwrap();
+    assert!(!told.contains("again:"), "{told}");
+    fresh.chorus(&command.trim().split(' ').collect::<Vec<_>>()).go().success();
+    assert_eq!(value(&database), format!("of {}", DAYS[3]));
 }

@@ -139,7 +139,7 @@ fn a_day_is_told_of_an_older_one_that_was_loaded_meanwhile() {
     // It is settled by that.
     let words = ["backfill", "tap-slow", "target-postgres", "--from", DAYS[0], "--to", DAYS[0]];
     let nothing = project.chorus(&words).args(["--preview"]).go().success().text();
-    assert_eq!(nothing, "0 steps of 0 days to run, 1 day in all\n");
+    assert!(nothing.starts_with("0 steps of 0 days to run, 1 day in all\n"), "{nothing}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use runner::state_lock::StateLocks;
 use singer::output::print;
 use singer::{Error, Result};
 
-use crate::cli::BackfillArgs;
+use crate::cli::{BackfillArgs, OnlyArg};
 use crate::commands::run::day;
 use crate::commands::table;
 use crate::progress::Progress;
@@ -26,7 +26,10 @@ pub fn run(args: &BackfillArgs, open: OpenDay<'_>, warnings: &Warnings) -> Resul
     backfill::check_days(&plan)?;
     print(&listing(&plan))?;
     print(&by_data(&plan, args))?;
-    if args.preview || plan.iter().all(|day| day.wanted.is_empty()) {
+    if plan.iter().all(|day| day.wanted.is_empty()) {
+        return print(&other_ways(&plan, args));
+    }
+    if args.preview {
         return Ok(());
     }
     let options = args.how.options();
@@ -80,6 +83,26 @@ fn listing(plan: &[DayPlan]) -> String {
     };
     let [days, all] = [days, plan.len()].map(|count| counted(count, "day", "days"));
     let _ = writeln!(text, "{} of {days} to run, {all} in all", counted(steps, "step", "steps"));
+    text
+}
+
+/// Says how days are run where nothing is to run. The records know nothing of what became of the
+/// rows since: a table may have been dropped.
+fn other_ways(plan: &[DayPlan], args: &BackfillArgs) -> String {
+    let words = args.words.join(" ");
+    let command = format!("chorus backfill {words} --from {} --to {}", args.from, args.to);
+    let has = |is_it: fn(&Standing) -> bool| plan.iter().any(|day| day.before.iter().any(is_it));
+    let mut text = String::new();
+    if has(|standing| !matches!(standing, Standing::Done | Standing::Running)) {
+        let _ = writeln!(text, "to run what is not done: {command}");
+    }
+    if args.only != OnlyArg::Again && has(|standing| *standing == Standing::Done) {
+        let _ = writeln!(
+            text,
+            "to run what is done again: {command} --only again (with --full-refresh too if rows \
+             were removed, or a table was dropped)"
+        );
+    }
     text
 }
 
