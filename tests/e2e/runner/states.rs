@@ -287,3 +287,21 @@ fn a_state_has_its_whole_name_or_none() {
     let ids = project.chorus(&["state", "list"]).go().success().text();
     assert_eq!(ids, "dev:tap-csv-to-target-flat:of-x\ny\n");
 }
+
+#[test]
+fn a_command_that_changes_states_says_what_it_has_done() {
+    let project = Project::with("", "", "");
+    let new = r#"{"bookmarks": {"x": {"n": 1}, "y": {"n": 2}}}"#;
+    for (words, told) in [
+        (&["set", "a", new][..], "the state of a was set\n"),
+        (&["merge", "a", new], "the state of a was merged\n"),
+        (&["copy", "a", "b"], "the state of a was copied to b\n"),
+        (&["move", "b", "c"], "the state of b was moved to c\n"),
+        (&["clear", "c", "--stream", "x"], "1 bookmark was removed from the state of c\n"),
+        (&["clear", "c"], "the state of c was removed\n"),
+        (&["list"], "a\n"),
+    ] {
+        let outcome = project.chorus(&["state"]).args(words).go().success();
+        assert_eq!(outcome.text(), told, "{words:?}");
+    }
+}

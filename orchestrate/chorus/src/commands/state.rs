@@ -4,6 +4,7 @@ use std::io::Read;
 
 use globset::Glob;
 use project::Project;
+use project::names::counted;
 use runner::state_stores::States;
 use serde_json::{Map, Value, json};
 use singer::output::print;
@@ -31,7 +32,8 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
         StateCommand::Set { id, given, .. } => {
             let state = read(&given)?;
             let _held = hold(project, &store, &id)?;
-            store.set_state(&id, &state)
+            store.set_state(&id, &state)?;
+            print(&format!("the state of {id} was set\n"))
         }
         StateCommand::Merge { id, given, from_state_id } => {
             let state = match from_state_id {
@@ -41,11 +43,13 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             let _held = hold(project, &store, &id)?;
             let mut known = store.state(&id)?.unwrap_or_else(|| Value::Object(Map::new()));
             merge(&mut known, state);
-            store.set_state(&id, &known)
+            store.set_state(&id, &known)?;
+            print(&format!("the state of {id} was merged\n"))
         }
         StateCommand::Copy(Between { from, to }) => {
             let _held = hold(project, &store, &to)?;
-            store.set_state(&to, &known(&store, &from)?)
+            store.set_state(&to, &known(&store, &from)?)?;
+            print(&format!("the state of {from} was copied to {to}\n"))
         }
         StateCommand::Move(Between { from, to }) => {
             if from == to {
@@ -53,7 +57,8 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             }
             let _held = (hold(project, &store, &from)?, hold(project, &store, &to)?);
             store.set_state(&to, &known(&store, &from)?)?;
-            store.clear_state(&from).map(drop)
+            store.clear_state(&from)?;
+            print(&format!("the state of {from} was moved to {to}\n"))
         }
         StateCommand::Clear { id: None, force, .. } => {
             state_edit::clear_all(project, &store, force)
@@ -62,11 +67,16 @@ pub fn state(project: &Project, command: StateCommand) -> Result<()> {
             let _held = hold(project, &store, &id)?;
             let mut state = known(&store, &id)?;
             forget(&mut state, &id, &streams).map_err(|failure| failure.with("id", &id))?;
-            store.set_state(&id, &state)
+            store.set_state(&id, &state)?;
+            let count = counted(streams.len(), "bookmark was", "bookmarks were");
+            print(&format!("{count} removed from the state of {id}\n"))
         }
         StateCommand::Clear { id: Some(id), .. } => {
             let _held = hold(project, &store, &id)?;
-            if store.clear_state(&id)? { Ok(()) } else { Err(no_state(&store, &id)) }
+            if !store.clear_state(&id)? {
+                return Err(no_state(&store, &id));
+            }
+            print(&format!("the state of {id} was removed\n"))
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn edit(project: &Project, store: &States, id: &str) -> Result<()> {
     if Some(&state) == before.as_ref() {
         return print("nothing was changed\n");
     }
-    store.set_state(id, &state)
+    store.set_state(id, &state)?;
+    print(&format!("the state of {id} was set\n"))
 }
 
 /// Opens a file in the editor of the person, and waits until it is closed.
