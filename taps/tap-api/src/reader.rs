@@ -281,8 +281,14 @@ impl Reader {
         Ok(Step::Page)
     }
 
+    /// Returns what makes its rows.
+    pub fn maker(&mut self) -> &mut RowMaker {
+        &mut self.maker
+    }
+
     /// Adds what a read beside this one has come across.
     pub fn join(&mut self, api: &Api, spec: &StreamSpec, other: &Self) {
+        self.maker.learn(&other.maker);
         self.latest.join(keys(api, spec), &other.latest, self.counts.rows);
         self.counts.rows += other.counts.rows;
         self.counts.outside += other.counts.outside;

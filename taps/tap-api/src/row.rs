@@ -7,7 +7,7 @@ use files::json::Flatten;
 use serde_json::Value;
 use singer::quote::string_into;
 use singer::scan::{Fault, Quoted, Scanner, Token};
-use singer::{Error, ErrorKind, Result};
+use singer::{Column, Error, ErrorKind, Result};
 
 use crate::template::{self, Fills};
 
@@ -149,6 +149,32 @@ impl RowMaker {
             row: Vec::new(),
             name: Vec::new(),
             key: Vec::new(),
+        }
+    }
+
+    /// Takes the columns, which were not known when it began; so the rows that it has made lack
+    /// what [`RowMaker::complete`] adds.
+    pub fn know(&mut self, columns: &[Column]) {
+        if let Some(flatten) = &mut self.flatten {
+            flatten.know(columns.iter().map(|column| column.name.as_str()));
+        }
+    }
+
+    /// Returns a row of its own with null in the columns of members that its objects lack.
+    pub fn complete<'a>(&'a mut self, row: &'a [u8]) -> Result<&'a [u8]> {
+        let Some(flatten) = &mut self.flatten else { return Ok(row) };
+        self.flat.clear();
+        flatten.complete(row, &mut self.flat).map_err(|fault| {
+            Error::new(ErrorKind::Internal, "cannot read a row that was kept")
+                .with("reason", fault.what)
+        })?;
+        Ok(&self.flat)
+    }
+
+    /// Learns what another one knows of the names of members.
+    pub fn learn(&mut self, other: &Self) {
+        if let (Some(own), Some(other)) = (&mut self.flatten, &other.flatten) {
+            own.join(other);
         }
     }
 

@@ -116,7 +116,9 @@ impl Tap for TapApi {
         let (coverage, late, covered) = Coverage::of(&self.specs[at], &all, &start, &since.value);
         let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
-                found.rows.each(|row| rows.json(stream, row, PLACE))?;
+                let maker = found.reader.maker();
+                maker.know(&stream.columns);
+                found.rows.each(|row| rows.json(stream, maker.complete(row)?, PLACE))?;
                 (found.reader, found.end, found.whole_slice)
             }
             None => (self.reader_of(&self.specs[at], start, covered.into())?, false, false),

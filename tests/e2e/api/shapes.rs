@@ -194,7 +194,8 @@ fn an_empty_object_is_flattened_to_itself() {
     };
     let rows = json!([{ "id": 1, "a": {} }, { "id": 2, "a": { "b": 1, "c": { "d": {} } } }]);
     let outcome = read(&rows, &flat(json!({})));
-    let expected = json!([{ "id": 1, "a": {} }, { "id": 2, "a__b": 1, "a__c__d": {} }]);
+    let first = json!({ "id": 1, "a": {}, "a__b": null, "a__c__d": null });
+    let expected = json!([first, { "id": 2, "a__b": 1, "a__c__d": {} }]);
     assert_eq!(json!(outcome.records("t")), expected);
     // Declared columns are all there are, and nothing is lost that is none of them.
     let columns = |names: &[&str]| {
@@ -204,7 +205,7 @@ fn an_empty_object_is_flattened_to_itself() {
     };
     for (names, expected) in [
         (&["id", "a", "a__b", "a__c__d"][..], expected.clone()),
-        (&["id", "a__b"], json!([{ "id": 1 }, { "id": 2, "a__b": 1 }])),
+        (&["id", "a__b"], json!([{ "id": 1, "a__b": null }, { "id": 2, "a__b": 1 }])),
     ] {
         let outcome = read(&rows, &columns(names));
         assert_eq!(json!(outcome.records("t")), expected);
@@ -223,4 +224,23 @@ fn an_empty_object_is_flattened_to_itself() {
     let outcome = tap_api(&web.url, &options, &json!({})).go().success();
     assert_eq!(outcome.records("t").len(), 2);
     assert!(outcome.stderr.contains("left out: a"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_flat_object_that_lost_members_has_null_there() {
+    let options = json!({ "path": "x", "flattening_enabled": true });
+    let rows = json!([
+        { "id": 1, "a": { "b": 1, "c": { "d": "x" } } },
+        { "id": 2, "a": { "c": { "d": "y" } } },
+        { "id": 3, "a": null },
+        { "id": 4 },
+    ]);
+    let outcome = read(&rows, &options);
+    let expected = json!([
+        { "id": 1, "a__b": 1, "a__c__d": "x" },
+        { "id": 2, "a__b": null, "a__c__d": "y" },
+        { "id": 3, "a": null, "a__b": null, "a__c__d": null },
+        { "id": 4 },
+    ]);
+    assert_eq!(json!(outcome.records("t")), expected);
 }

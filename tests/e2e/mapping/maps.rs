@@ -124,3 +124,25 @@ fn a_plan_shows_what_becomes_of_streams() {
     let text = run.input(lines().0).go().success().text();
     assert!(text.contains("people") && text.contains("2 columns, of 3 of stream t"), "{text}");
 }
+
+#[test]
+fn a_flat_object_says_all_of_its_members() {
+    let inner = json!({ "type": ["object", "null"], "properties": { "c": { "type": "string" } } });
+    let a = json!({ "type": ["object", "null"], "properties": {
+        "b": { "type": "integer" }, "i": inner } });
+    let whole = json!({ "id": 1, "a": { "b": 1, "i": { "c": "x" } } });
+    let cases = [
+        (whole, json!({ "id": 1, "a__b": 1, "a__i__c": "x" })),
+        (json!({ "id": 2, "a": { "b": 2 } }), json!({ "id": 2, "a__b": 2, "a__i__c": null })),
+        (json!({ "id": 3, "a": { "i": {} } }), json!({ "id": 3, "a__b": null, "a__i__c": null })),
+        (json!({ "id": 4, "a": null }), json!({ "id": 4, "a__b": null, "a__i__c": null })),
+        // A record without the object changes nothing of it.
+        (json!({ "id": 5 }), json!({ "id": 5 })),
+    ];
+    let input = Lines::default().schema("t", &json!({ "id": { "type": "integer" }, "a": a }), &[]);
+    let input = cases.iter().fold(input, |lines, (record, _)| lines.record("t", record));
+    let settings = json!({ "flattening_enabled": true, "flattening_max_depth": 2 });
+    let outcome = mapped(&settings, input).success();
+    let expected: Vec<Value> = cases.into_iter().map(|(_, flat)| flat).collect();
+    assert_eq!(records(&outcome), expected);
+}

@@ -2,11 +2,14 @@
 //!
 //! An empty object has no values that could be columns: it stays, under its own name.
 //!
+//! An object says all of its members: columns of its members that a record lacks are null, also where
+//! the object itself is null. Else a target would keep what they had before.
+//!
 //! A column has the values of one path: of the record at hand and of all that came before. Else
 //! `{"a":{"b":1}}` and a later `{"a__b":2}` would be mixed in one column.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use singer::scan::{Fault, Nested, Quoted, Scanner, Token};
@@ -18,11 +21,15 @@ pub struct Flatten {
     separator: Vec<u8>,
     /// Members that stay as they are, as they stand between quotes.
     except: Vec<Vec<u8>>,
-    /// The names under which empty objects stay; `None`: all.
-    empty: Option<Arc<BTreeSet<Vec<u8>>>>,
+    /// The columns, as they stand between quotes; `None`: they are not known yet.
+    columns: Option<Arc<BTreeSet<Vec<u8>>>>,
+    /// Empty objects that no column takes are left out.
+    trims: bool,
     /// The names of the record at hand, without quotes, and where each lies.
     names: Vec<u8>,
     spans: Vec<Range<usize>>,
+    /// What the names of the members start with of the objects that the record has or says are null.
+    said: Vec<Vec<u8>>,
     /// Where the names within the name at hand end.
     ends: Vec<usize>,
     /// The names that might be of several paths, with those that they are of.
@@ -43,19 +50,73 @@ impl Flatten {
             depth_max,
             separator: quoted(separator),
             except: except.iter().map(|name| quoted(name)).collect(),
-            empty: None,
+            columns: None,
+            trims: false,
             names: Vec::new(),
             spans: Vec::new(),
+            said: Vec::new(),
             ends: Vec::new(),
             paths: BTreeMap::new(),
         }
     }
 
-    /// Leaves empty objects out that none of these columns takes.
+    /// Leaves empty objects out that none of these columns takes, and says which members are null.
     #[must_use]
     pub fn for_columns<'a>(mut self, columns: impl Iterator<Item = &'a str>) -> Self {
-        self.empty = Some(Arc::new(columns.map(quoted).collect()));
+        self.know(columns);
+        self.trims = true;
         self
+    }
+
+    /// Says from now on which members are null, of these columns.
+    pub fn know<'a>(&mut self, columns: impl Iterator<Item = &'a str>) {
+        self.columns = Some(Arc::new(columns.map(quoted).collect()));
+    }
+
+    /// Learns which paths the names of another one are of.
+    pub fn join(&mut self, other: &Self) {
+        let new = other.paths.iter().filter(|(name, _)| !self.paths.contains_key(*name));
+        let new: Vec<_> = new.map(|(name, ends)| (name.clone(), ends.clone())).collect();
+        let room = PATHS_MAX.saturating_sub(self.paths.len());
+        self.paths.extend(new.into_iter().take(room));
+    }
+
+    /// Appends to `out` a flat record that was written before the columns were known, with what
+    /// its objects lack.
+    pub fn complete(&mut self, flat: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.names.clear();
+        self.spans.clear();
+        self.said.clear();
+        let mut scanner = Scanner::new(flat);
+        let mut more = scanner.open(b'{', b'}')?;
+        out.push(b'{');
+        while more {
+            let mut name = Vec::new();
+            put_name(scanner.key()?, &mut name);
+            let value = scanner.value()?;
+            let is_object = match &value {
+                Token::Object(object) => object.text == EMPTY.text,
+                value => matches!(value, Token::Null),
+            };
+            self.leaf(value, &name, out);
+            let of_object = self.paths.get(&name).and_then(|ends| ends.first().copied());
+            if let Some(end) = of_object.or_else(|| is_object.then_some(name.len()))
+                && !self.except.contains(&name)
+            {
+                name.truncate(end);
+                name.extend_from_slice(&self.separator);
+                self.said.push(name);
+            }
+            more = scanner.more(b'}')?;
+        }
+        scanner.end()?;
+        self.said.sort_unstable();
+        self.said.dedup();
+        let names = &self.names;
+        self.spans.sort_unstable_by(|a, b| names[a.clone()].cmp(&names[b.clone()]));
+        self.nulls(out);
+        out.push(b'}');
+        Ok(())
     }
 
     /// Appends the flat record to `out`. Fails when the text is not a JSON object, or when two
@@ -64,11 +125,11 @@ impl Flatten {
         self.names.clear();
         self.spans.clear();
         self.ends.clear();
+        self.said.clear();
         let mut scanner = Scanner::new(object);
         scanner.space();
         out.push(b'{');
         self.members(&mut scanner, &mut Vec::new(), out)?;
-        out.push(b'}');
         scanner.end()?;
         let names = &self.names;
         self.spans.sort_unstable_by(|a, b| names[a.clone()].cmp(&names[b.clone()]));
@@ -76,7 +137,35 @@ impl Flatten {
         if self.spans.windows(2).any(same) {
             return Err(Fault { at: 0, what: TWO_PATHS });
         }
+        self.nulls(out);
+        out.push(b'}');
         Ok(())
+    }
+
+    /// Writes the columns of members that the objects of the record lack.
+    fn nulls(&mut self, out: &mut Vec<u8>) {
+        let Some(columns) = self.columns.clone() else { return };
+        let sorted = self.spans.len();
+        for prefix in std::mem::take(&mut self.said) {
+            let from = columns.range::<[u8], _>((Bound::Excluded(&prefix[..]), Bound::Unbounded));
+            let name = |at: &Range<usize>| &self.names[at.clone()];
+            let mut at = self.spans[..sorted].partition_point(|span| *name(span) < prefix[..]);
+            let mut lacking = Vec::new();
+            for column in from.take_while(|column| column.starts_with(&prefix)) {
+                while at < sorted && *name(&self.spans[at]) < column[..] {
+                    at += 1;
+                }
+                let is_there = at < sorted && *name(&self.spans[at]) == column[..];
+                // A member of this name that lies in no object may be kept.
+                let is_nested = self.paths.get(column).is_none_or(|ends| !ends.is_empty());
+                if !is_there && is_nested {
+                    lacking.push(column);
+                }
+            }
+            for column in lacking {
+                self.leaf(Token::Null, column, out);
+            }
+        }
     }
 
     /// Writes the members of an object; tells whether it has any.
@@ -99,16 +188,25 @@ impl Flatten {
                     let name = prefix.len();
                     self.ends.push(name);
                     prefix.extend_from_slice(&self.separator);
+                    self.say(depth, prefix);
                     let has_any = self.members(scanner, prefix, out)?;
                     self.ends.pop();
                     prefix.truncate(name);
-                    if !has_any && self.empty.as_ref().is_none_or(|all| all.contains(prefix)) {
+                    let taken = |all: &Arc<BTreeSet<_>>| !self.trims || all.contains(&prefix[..]);
+                    if !has_any && self.columns.as_ref().is_none_or(taken) {
                         self.leaf(Token::Object(EMPTY), prefix, out);
                         self.check(prefix)?;
                     }
                 }
                 _ => {
-                    self.leaf(scanner.value()?, prefix, out);
+                    let value = scanner.value()?;
+                    if matches!(value, Token::Null) && depth < self.depth_max && !stays {
+                        let name = prefix.len();
+                        prefix.extend_from_slice(&self.separator);
+                        self.say(depth, prefix);
+                        prefix.truncate(name);
+                    }
+                    self.leaf(value, prefix, out);
                     self.check(prefix)?;
                 }
             }
@@ -116,6 +214,14 @@ impl Flatten {
             more = scanner.more(b'}')?;
         }
         Ok(has_any)
+    }
+
+    /// Remembers what the members of an object of the record start with; those of an object within
+    /// it start so, too.
+    fn say(&mut self, depth: usize, prefix: &[u8]) {
+        if depth == 0 && self.columns.is_some() {
+            self.said.push(prefix.to_owned());
+        }
     }
 
     /// Refuses a name that had the value of another path before.
@@ -211,7 +317,56 @@ mod tests {
         let mut out = Vec::new();
         flatten.object(br#"{"a":{},"c":{},"d":{"b\"":{}}}"#, &mut out).unwrap();
         flatten.object(br#"{"a":{"b\"":{},"c":1}}"#, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a":{}}{"a__b\"":{},"a__c":1}"#);
+        let expected = r#"{"a":{},"a__b\"":null}{"a__b\"":{},"a__c":1}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_object_says_that_the_members_it_lacks_are_null() {
+        let columns = ["a", "a__b", "a__c__d", "ab", "k__x", "z__y"];
+        let check = |objects: &[&str], expected: &str| {
+            let flatten = Flatten::new(2, "__", &["k".to_owned()]);
+            let mut flatten = flatten.for_columns(columns.into_iter());
+            let mut out = Vec::new();
+            for object in objects {
+                out.clear();
+                flatten.object(object.as_bytes(), &mut out).unwrap();
+            }
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{objects:?}");
+        };
+        check(&[r#"{"a":{"b":1}}"#], r#"{"a__b":1,"a__c__d":null}"#);
+        check(&[r#"{"a":{"c":{}}}"#], r#"{"a__b":null,"a__c__d":null}"#);
+        check(&[r#"{"a":{"c":null,"b":2}}"#], r#"{"a__c":null,"a__b":2,"a__c__d":null}"#);
+        check(&[r#"{"a":null}"#], r#"{"a":null,"a__b":null,"a__c__d":null}"#);
+        check(&[r#"{"a":{"c":{"d":1},"b":2}}"#], r#"{"a__c__d":1,"a__b":2}"#);
+        // What is absent is kept, and so is what lies in no object, or in one that stays.
+        check(&["{}"], "{}");
+        check(&[r#"{"a":7,"k":{"x":1}}"#], r#"{"a":7,"k":{"x":1}}"#);
+        check(&[r#"{"z__y":1}"#, r#"{"z":null}"#], r#"{"z":null}"#);
+        check(&[r#"{"z":{"y":1}}"#, r#"{"z":null}"#], r#"{"z":null,"z__y":null}"#);
+    }
+
+    #[test]
+    fn records_from_before_the_columns_were_known_get_their_nulls() {
+        let rows = [r#"{"a":{},"z__y":2}"#, r#"{"a":{"b":1},"z":null}"#, r#"{"k":null}"#, "{}"];
+        let mut flatten = Flatten::new(2, "__", &["k".to_owned()]);
+        let mut flat = vec![Vec::new(); rows.len()];
+        for (row, flat) in rows.iter().zip(&mut flat) {
+            flatten.object(row.as_bytes(), flat).unwrap();
+        }
+        flatten.know(["a__b", "a__c__d", "k__x", "z__y"].into_iter());
+        let completed = flat.iter().map(|flat| {
+            let mut out = Vec::new();
+            flatten.complete(flat, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        });
+        let expected = [
+            r#"{"a":{},"z__y":2,"a__b":null,"a__c__d":null}"#,
+            r#"{"a__b":1,"z":null,"a__c__d":null}"#,
+            r#"{"k":null}"#,
+            "{}",
+        ];
+        assert_eq!(completed.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -90,7 +90,9 @@ fn misfit(value: &Value<'_>, column: &Column) -> Fault {
         .hint(format!("an expression that starts with `{around}(` gives the property another type"))
 }
 
-/// Appends what lies at a place, unchanged.
+/// Appends what lies at a place, unchanged. An object says all of its members: those that it lacks
+/// are null, as are those of null. Only where the object itself is absent are they absent, too: a
+/// target keeps what it has.
 pub(crate) fn copy(
     row: Row<'_>,
     place: &Place,
@@ -103,7 +105,7 @@ pub(crate) fn copy(
         return Ok(());
     }
     let Cell::Text(mut text) = cell else {
-        out.push_cell(if place.path.is_empty() { cell } else { Cell::Absent });
+        out.push_cell(cell);
         return Ok(());
     };
     if place.path.is_empty() && place.kind != Kind::Json {
@@ -120,7 +122,7 @@ pub(crate) fn copy(
         } else if !text.starts_with(b"{") && text != b"null" {
             return Err(Fault::of("the value is no object, and cannot be flattened"));
         } else {
-            out.push_absent();
+            out.push_null();
             return Ok(());
         }
     }
