@@ -9,24 +9,12 @@ use singer::near::{ALIKE, nearest};
 use singer::selection::{Rules, without_key};
 use singer::{Error, ErrorKind, Result, Stream};
 
+use crate::lacking::lacking;
 use crate::settings::{Method, Replication, Settings};
 use crate::table::address;
 
 /// The message where a name stands for no table that the user may read.
 const NOT_FOUND: &str = "cannot find a table that a setting names";
-
-/// The first table of the name `$1`, written as `schema.table` or as a stream, or of the pattern
-/// `$2`, that the user may not read: the schema, the name, the user, and whether the user may use
-/// the schema.
-const NOT_READABLE: &str = "\
-SELECT n.nspname, c.relname, current_user, has_schema_privilege(n.oid, 'USAGE')
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-   AND ($1 IN (n.nspname || '.' || c.relname, n.nspname || '-' || c.relname)
-        OR n.nspname || '.' || c.relname LIKE $2)
-   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'))
- ORDER BY n.nspname, c.relname LIMIT 1";
 
 /// The names by which a table goes.
 struct Names {
@@ -80,33 +68,6 @@ pub fn explained(failure: Error, client: &mut Client) -> Result<Error> {
         .with("table", lacking.table)
         .with("user", lacking.user)
         .hint(lacking.hint))
-}
-
-/// A table that the user may not read.
-pub struct Lacking {
-    pub table: String,
-    pub user: String,
-    /// The statements that give the right.
-    pub hint: String,
-}
-
-/// Returns a table of a name, or else of a pattern of LIKE, that the user may not read.
-pub fn lacking(client: &mut Client, name: &str, pattern: &str) -> Result<Option<Lacking>> {
-    let rows = client.query(NOT_READABLE, &[Some(name), Some(pattern)])?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let text = |column| row.get(column).unwrap_or_default();
-    let role = pg::quote_ident(text(2))?;
-    let of_schema = if text(3) == "t" {
-        String::new()
-    } else {
-        format!("GRANT USAGE ON SCHEMA {} TO {role}; ", pg::quote_ident(text(0))?)
-    };
-    let table = pg::quote_qualified(text(0), text(1))?;
-    Ok(Some(Lacking {
-        table: format!("{}.{}", text(0), text(1)),
-        user: text(2).to_owned(),
-        hint: format!("run as its owner: {of_schema}GRANT SELECT ON {table} TO {role}"),
-    }))
 }
 
 /// Refuses options of a stream that is not there.

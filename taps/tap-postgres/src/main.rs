@@ -12,6 +12,7 @@ mod family;
 mod grants;
 mod hidden;
 mod keys;
+mod lacking;
 mod money;
 mod origin;
 mod read;

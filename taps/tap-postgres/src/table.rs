@@ -3,8 +3,8 @@
 use pg::{Client, quote_ident, quote_qualified};
 use singer::{Error, ErrorKind, Result, Stream};
 
-use crate::chosen::lacking;
 use crate::columns::Attribute;
+use crate::lacking::lacking;
 
 /// What to do when the catalog and the database differ.
 pub const REDISCOVER: &str =

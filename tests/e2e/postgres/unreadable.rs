@@ -57,8 +57,8 @@ fn a_selected_table_that_cannot_be_read_is_told_and_not_taken_for_another() {
     let settings = settings(&source, "unread_selected", &json!({}));
     let weak = project(&settings, &json!(["public-orders.*", "public-Order details.*"]));
     let doctor = weak.chorus(&["doctor", "weak"]).env("DATESTAMP", "2026-01-31").go().success();
-    let told = "note  tap-weak: W-TABLE-NOT-READABLE: tables left out because the user may not read \
-                them (1): public.Order details; run as their owner: GRANT SELECT ON TABLE ";
+    let told = "note  tap-weak: W-TABLE-NOT-READABLE: tables left out because the user may not \
+                read them (1): public.Order details; run as their owner: GRANT SELECT ON TABLE ";
     let text = doctor.text();
     assert!(text.contains(told) && text.contains("`chorus doctor --grants` prints"), "{text}");
     assert!(!text.contains("did you mean") && !text.contains("unused"), "{text}");
