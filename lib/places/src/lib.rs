@@ -86,6 +86,13 @@ pub fn parse(text: &str) -> Result<Node> {
 #[must_use]
 pub fn unreadable(cause: &serde_saphyr::Error, text: &str) -> Error {
     let failure = Error::new(ErrorKind::Config, "cannot read the YAML");
+    if let Some(Spot { line, column }) = tab(cause, text) {
+        return failure
+            .with("line", line)
+            .with("column", column)
+            .with("reason", "a tab stands where the line is indented")
+            .hint("indent with blanks: YAML allows no tabs there");
+    }
     let failure = match cause.location() {
         Some(place) => failure.with("line", place.line()).with("column", place.column()),
         None => failure,
@@ -98,6 +105,21 @@ pub fn unreadable(cause: &serde_saphyr::Error, text: &str) -> Error {
         return failure.hint("put variables in quotes where braces surround them: \"${NAME}\"");
     }
     failure
+}
+
+/// Returns the place of the tab that a failure is about. What is read when it is found began on a
+/// line before it, perhaps: the tab is the first one that indents a line from there on.
+fn tab(cause: &serde_saphyr::Error, text: &str) -> Option<Spot> {
+    if !reason(cause).split(|c: char| !c.is_alphabetic()).any(|word| word.starts_with("tab")) {
+        return None;
+    }
+    let from = cause.location().map_or(1, |place| place.line());
+    let column = |line: &str| {
+        let mut indent = line.chars().take_while(|c| matches!(c, ' ' | '\t'));
+        Some(indent.position(|c| c == '\t')? as u64 + 1)
+    };
+    let mut lines = (1..).zip(text.lines()).skip_while(|(line, _)| *line < from);
+    lines.find_map(|(line, text)| Some(Spot { line, column: column(text)? }))
 }
 
 /// Tells what is wrong, in words of who wrote the file.
@@ -274,5 +296,32 @@ impl<'de> Visitor<'de> for InnerVisitor {
             mapping.push(Member { spot: Spot::of(&key.referenced), key: key.value, value });
         }
         Ok(Inner::Mapping(mapping))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tab_that_indents_is_said_with_its_place() {
+        let check = |text: &str, line: u64, column: u64| {
+            let failure = parse(text).expect_err(text);
+            let number = |key: &str| failure.context(key).and_then(|text| text.parse().ok());
+            assert_eq!((number("line"), number("column")), (Some(line), Some(column)), "{text:?}");
+            assert!(failure.to_string().contains("hint: indent with blanks"), "{failure}");
+        };
+        check("a:\n\tb: c\n", 2, 1);
+        check("a:\n  b: c\n\td: e\n", 3, 1);
+        check("a:\n  - b: c\n  \td: e\n", 3, 3);
+        check("a:\n  b: c\n\n  # x\n \t d: e\n", 5, 2);
+        check("a: |\n  \tx\nb:\n\tc: d\n", 4, 1);
+    }
+
+    #[test]
+    fn a_tab_that_does_not_indent_is_none_of_it() {
+        assert!(parse("a: |\n  \tx\nb:\t1\nc: d\te\n").is_ok());
+        let failure = parse("a: |\n  \tx\nb: [\n").unwrap_err();
+        assert!(!failure.to_string().contains("blanks"), "{failure}");
     }
 }
