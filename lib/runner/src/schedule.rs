@@ -5,6 +5,7 @@ mod due;
 mod expect;
 mod flags;
 mod watch;
+mod watched;
 mod window;
 
 pub use clock::{Clock, Note};

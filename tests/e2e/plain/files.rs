@@ -254,6 +254,9 @@ fn a_file_becomes_a_project_that_chorus_and_meltano_read() {
     let secrets = fs::read_to_string(into.join(".env")).unwrap();
     assert!(secrets.contains("SALES_TARGET_PASSWORD='literal-secret'"), "{secrets}");
     assert!(into.join("contracts/sales.odcs.yaml").is_file());
+    // Where it lies is not in it.
+    assert!(meltano.contains("path: ../data\n"), "{meltano}");
+    assert!(!meltano.contains("/./") && !meltano.contains(root.to_str().unwrap()), "{meltano}");
     convert().go().exits(64);
     let project = |words: &[&str]| ours("chorus").args(["--project"]).args([&into]).args(words);
     project(&["run", "sales", "--datestamp", "2026-01-31"]).go().success();
@@ -271,4 +274,79 @@ fn a_file_becomes_a_project_that_chorus_and_meltano_read() {
     let settings: Value = serde_json::from_slice(&printed.stdout).unwrap();
     assert_eq!(settings["load_method"], "upsert");
     assert_eq!(settings["default_target_schema"], "public");
+}
+
+#[test]
+fn a_project_that_was_made_can_be_moved_with_its_files() {
+    let scratch = folder();
+    let old = scratch.path().join("old");
+    file(
+        &old,
+        "conf/config.yaml",
+        "sources:\n- {type: local, path: ./data/}\n\
+         - {name: up, type: local, path: '.././other/*.csv'}\n- {name: alone, type: local, \
+         path: ABSOLUTE}\noutput_csv_path: ./out/all.csv\nmonitor: {interval: 1s}\n"
+            .replace("ABSOLUTE", scratch.path().join("fixed.csv").to_str().unwrap()),
+    );
+    file(&old, "conf/data/a.csv", "id\n1\n");
+    file(&old, "other/b.csv", "id\n2\n");
+    file(scratch.path(), "fixed.csv", "id\n3\n");
+    let into = old.join("made/project");
+    let convert = ours("chorus").args(["convert"]).args([old.join("conf/config.yaml")]);
+    convert.args(["--into"]).args([&into]).go().success();
+    let text = fs::read_to_string(into.join("meltano.yml")).unwrap();
+    assert!(!text.contains("/./") && !text.contains(old.to_str().unwrap()), "{text}");
+    let new = scratch.path().join("new/place");
+    fs::create_dir_all(new.parent().unwrap()).unwrap();
+    fs::rename(&old, &new).unwrap();
+    let root = new.join("made/project");
+    let chorus = || ours("chorus").args(["--project"]).args([&root]);
+    chorus().args(["run", "combined", "--datestamp", "2026-01-31"]).go().success();
+    let all = fs::read_to_string(new.join("conf/out/all.csv")).unwrap();
+    let mut ids: Vec<&str> =
+        all.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["1", "2", "3"], "{all}");
+    // What is watched lies outside of the project.
+    let mut watching = chorus().args(["schedule"]).start(true);
+    let rows = |count: usize| {
+        let all = fs::read_to_string(new.join("conf/out/all.csv")).unwrap_or_default();
+        all.lines().count() == count + 1
+    };
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    file(&new, "other/c.csv", "id\n4\n");
+    let begun = std::time::Instant::now();
+    while !rows(4) {
+        assert!(begun.elapsed().as_secs() < 60, "the files outside are not watched");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    watching.signal(rustix::process::Signal::TERM);
+    watching.wait();
+}
+
+#[test]
+fn a_contract_of_a_converted_file_protects_or_is_refused() {
+    for (strict, code) in [("strict_mode: true\n", 0), ("", 78)] {
+        let scratch = folder();
+        let root = scratch.path();
+        let text = "sources:\n- {type: local, path: data}\noutput_csv_path: out/all.csv\n\
+                    schema: {columns: {id: int64, mail: object}}\n";
+        file(root, "config.yaml", text.to_owned() + strict);
+        file(root, "data/a.csv", "id,mail\n1,ann@example.com\n");
+        let into = root.join("project");
+        let convert = ours("chorus").args(["convert"]).args([root.join("config.yaml")]);
+        convert.args(["--into"]).args([&into]).go().success();
+        let path = into.join("contracts/combined.odcs.yaml");
+        let contract = fs::read_to_string(&path).unwrap().replace(
+            "- name: mail\n",
+            "- name: mail\n    customProperties: [{property: protect, value: mask}]\n",
+        );
+        fs::write(&path, contract).unwrap();
+        let run = ours("chorus").args(["--project"]).args([&into]).args(["run", "combined"]);
+        let ran = run.args(["--datestamp", "2026-01-31"]).go().exits(code);
+        let all = fs::read_to_string(root.join("out/all.csv")).unwrap_or_default();
+        assert!(!all.contains("ann@"), "{all}");
+        assert_eq!(all.contains("1,***,"), code == 0, "{all} {}", ran.stderr);
+        assert_eq!(ran.stderr.contains("cannot protect columns with"), code != 0, "{}", ran.stderr);
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use singer::Secret;
+use singer::{Error, ErrorKind, Result, Secret};
 
 use crate::row_hash::RowHashSettings;
 
@@ -45,12 +45,28 @@ pub struct ContractSettings {
     pub row_hash: Option<RowHashSettings>,
 }
 
+impl ContractSettings {
+    /// Refuses `keep` where columns are protected: values that nothing judges would pass as they
+    /// are.
+    pub(super) fn check_kept(&self, protects: bool) -> Result<()> {
+        if !protects || self.on_violation != OnViolation::Keep {
+            return Ok(());
+        }
+        let message = "cannot protect columns with `on_violation: keep`: no value is looked at";
+        Err(Error::new(ErrorKind::Config, message)
+            .with("setting", "on_violation")
+            .hint("set it to fail, reject or null"))
+    }
+}
+
 fn secret(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     generator.subschema_for::<Secret>()
 }
 
 /// Reads a secret; an empty one, as a variable without a value gives it, is none.
-fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+fn filled<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Secret>, D::Error> {
     let secret = Option::<Secret>::deserialize(deserializer)?;
     Ok(secret.filter(|secret| !secret.reveal().is_empty()))
 }

@@ -91,6 +91,7 @@ impl Guard {
                 tables.insert(table.name.clone(), (path.clone(), table));
             }
         }
+        settings.check_kept(protects)?;
         let keys = settings.protect_key.as_ref().map(Keys::new).transpose()?.map(Rc::new);
         if let (None, Some((path, stream, (property, line)))) = (&keys, unkeyed) {
             return Err(Error::new(ErrorKind::Config, "cannot protect a column without a key")

@@ -1,6 +1,6 @@
 //! The project that the plain shape means.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -15,19 +15,21 @@ pub struct Purpose<'a> {
     pub contract: &'a str,
     /// The folder of the days, from the folder of the project.
     pub lake: &'a str,
-    /// The folder at which relative paths of the file start, where that is not the folder of the
-    /// project.
+    /// The folder at which relative paths of the file start, from the folder of the project, where
+    /// it is another one.
     pub base: Option<&'a Path>,
 }
 
 impl Purpose<'_> {
     /// Returns a path of the file as the project needs it.
     fn path(&self, text: &str) -> String {
-        let starts = ['/', '~', '$'];
-        match self.base {
-            Some(base) if !text.starts_with(starts) => base.join(text).display().to_string(),
-            _ => text.to_owned(),
-        }
+        let Some(base) = self.base.filter(|_| !text.starts_with(['/', '~', '$'])) else {
+            return text.to_owned();
+        };
+        let is_named = |part: &Component<'_>| *part != Component::CurDir;
+        let path: PathBuf = base.join(text).components().filter(is_named).collect();
+        let end = if text.ends_with('/') { "/" } else { "" };
+        format!("{}{end}", path.display())
     }
 }
 

@@ -1,9 +1,8 @@
 //! A schedule: when its job is due, and which files call for it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use croner::Cron;
@@ -11,7 +10,6 @@ use croner::errors::CronError;
 use croner::parser::{CronParser, Year};
 use disk::Datestamp;
 use disk::Sum;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 use project::day::DAY_VARIABLES;
@@ -19,8 +17,8 @@ use project::{Job, Project};
 use serde_json::Value;
 use singer::{Error, ErrorKind, Result, time_zone};
 
+use super::watched::Watched;
 use super::window::Window;
-use crate::lake_paths;
 
 /// So many missed moments are made up for at most, the last ones.
 pub(super) const MISSED_MAX: usize = 1000;
@@ -58,20 +56,8 @@ pub struct Schedule {
     watch: Option<Watched>,
 }
 
-#[derive(Clone, Debug)]
-struct Watched {
-    root: PathBuf,
-    files: GlobSet,
-    patterns: Vec<String>,
-    /// Folders that its own runs write: they must not call for the next one.
-    without: Vec<PathBuf>,
-}
-
 /// A moment that is noticed this much later was missed: nobody watched.
 const LATE: Duration = Duration::from_mins(1);
-
-/// The sums of watched files.
-type Sums = BTreeMap<PathBuf, [u8; 32]>;
 
 impl Schedule {
     /// Returns what the states of its runs are called, where they have its name.
@@ -134,12 +120,7 @@ impl Schedule {
             patterns.iter().map(|text| text.trim_start_matches("./").to_owned()).collect();
         let watch = match patterns.as_slice() {
             [] => None,
-            _ => Some(Watched {
-                root: root.to_owned(),
-                files: globs(&patterns)?,
-                patterns,
-                without: Vec::new(),
-            }),
+            _ => Some(Watched::new(root, patterns)?),
         };
         Ok(Self {
             name: name.to_owned(),
@@ -254,28 +235,16 @@ impl Schedule {
         day.map(Datestamp::from).map_err(|cause| refuse("cannot count the day").caused_by(cause))
     }
 
-    /// Leaves out what the steps of its runs write: the folders of their targets, and for a target
-    /// that does not tell its folder the usual one, unless that is what is to be watched.
+    /// Leaves out what the steps of its runs write.
     pub fn leave_out_outputs(&mut self, job: &Job) {
-        let Some(watched) = &mut self.watch else { return };
-        for step in job.pipelines() {
-            let usual = || {
-                let is_watched = |text: &String| Path::new(text).starts_with(lake_paths::FOLDER);
-                (!watched.patterns.iter().any(is_watched)).then(|| lake_paths::FOLDER.into())
-            };
-            if let Some(folder) = lake_paths::output(step.target()).or_else(usual) {
-                // `./output` and `output` are the same.
-                watched.without.push(watched.root.join(folder).components().collect());
-            }
+        if let Some(watched) = &mut self.watch {
+            watched.leave_out_outputs(job);
         }
     }
 
     /// Returns a sum over the names of the watched files and what they hold.
     pub fn fingerprint(&self) -> String {
-        let mut sums = Sums::new();
-        if let Some(watched) = &self.watch {
-            watched.look(&watched.root, 0, &mut sums);
-        }
+        let sums = self.watch.as_ref().map(Watched::sums).unwrap_or_default();
         let mut of_all = Sum::default();
         for (path, sum) in sums {
             of_all.add(path.as_os_str().as_bytes());
@@ -283,30 +252,6 @@ impl Schedule {
             of_all.add(sum);
         }
         of_all.hex()
-    }
-}
-
-const DEPTH_MAX: usize = 16;
-
-impl Watched {
-    /// What cannot be read now is looked at the next time.
-    fn look(&self, folder: &Path, depth: usize, found: &mut Sums) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let Ok(kind) = entry.file_type() else { continue };
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            if self.without.contains(&path) {
-                continue;
-            }
-            if kind.is_dir() && !hidden && depth < DEPTH_MAX {
-                self.look(&path, depth + 1, found);
-            } else if kind.is_file()
-                && path.strip_prefix(&self.root).is_ok_and(|path| self.files.is_match(path))
-                && let Ok(sum) = fs::File::open(&path).and_then(Sum::of_reader)
-            {
-                found.insert(path, sum.bytes());
-            }
-        }
     }
 }
 
@@ -327,15 +272,6 @@ fn cron(interval: Option<&str>) -> Result<Option<Cron>> {
             })
             .hint("write a cron pattern such as `0 6 * * *`, or @hourly, @daily, @weekly, @once")
     })
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let bad = |cause: globset::Error| refuse("cannot read a pattern of `watch`").caused_by(cause);
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?);
-    }
-    set.build().map_err(bad)
 }
 
 fn refuse(message: &str) -> Error {

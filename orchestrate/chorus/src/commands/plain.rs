@@ -1,7 +1,7 @@
 //! `chorus validate` and `chorus convert`: files of the plain shape.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use project::plain::{Made, Plain, Purpose};
 use project::source::Source;
@@ -41,6 +41,15 @@ pub fn folder_of(file: &Path) -> PathBuf {
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
+/// Returns the way from one folder to another: a project that is moved with its files finds them.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let [mut down, mut up] = [to, from].map(|path| path.components().peekable());
+    while down.peek().is_some() && down.peek() == up.peek() {
+        (down.next(), up.next());
+    }
+    up.map(|_| Component::ParentDir).chain(down).collect()
+}
+
 /// Writes the project that a file means.
 pub fn convert(file: &Path, into: Option<&Path>, warnings: &Warnings) -> Result<()> {
     let plain = read(file, warnings)?;
@@ -62,8 +71,8 @@ pub fn convert(file: &Path, into: Option<&Path>, warnings: &Warnings) -> Result<
     };
     fs::create_dir_all(folder).map_err(failed(folder))?;
     let absolute = |path: &Path| fs::canonicalize(path).map_err(failed(path));
-    let base = absolute(&own)?;
-    let base = (absolute(folder)? != base).then_some(base);
+    let (from, to) = (absolute(folder)?, absolute(&own)?);
+    let base = (from != to).then(|| relative(&from, &to));
     let contract = format!("contracts/{}.odcs.yaml", plain.name);
     let lake = format!("lake/{}", plain.name);
     let purpose = Purpose { contract: &contract, lake: &lake, base: base.as_deref() };
