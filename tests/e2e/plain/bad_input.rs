@@ -34,7 +34,7 @@ fn faults_have_a_line_and_a_column() {
     }
     for (text, says) in [
         ("# a comment\n".to_owned(), "the file is empty"),
-        ("sources:\n\t- type: local\n".to_owned(), "tabs"),
+        ("sources:\n\t- type: local\n".to_owned(), "indent with blanks"),
         (format!("{whole}---\n{whole}"), "single YAML document"),
         (change("  table: t", "  table: a.b.c"), "write TABLE or SCHEMA.TABLE"),
         (change("  table: t", "  table: t\n  port: \"5432\""), "without quotes"),
@@ -94,4 +94,82 @@ fn columns_that_clash_are_named() {
     assert!(done.stderr.contains("local/b.json"), "{}", done.stderr);
     let there = database.psql("SELECT count(*) FROM pg_tables WHERE tablename = 'sales'");
     assert_eq!(there, "0");
+}
+
+#[test]
+fn a_tab_is_told_with_its_line_in_each_file_that_is_read_as_yaml() {
+    let scratch = folder();
+    let root = scratch.path();
+    let told = |command: &[&str], line: &str| {
+        let failed = ours("chorus").args(["--project"]).args([root]).args(command).go().exits(78);
+        for says in [line, "column: 1\n", "hint: indent with blanks"] {
+            assert!(failed.stderr.contains(says), "{says}: {}", failed.stderr);
+        }
+    };
+    let plugins = "plugins:\n  extractors:\n  - name: tap-csv\n";
+    file(root, "meltano.yml", format!("{plugins}\tconfig: {{}}\n"));
+    told(&["doctor"], "line: 4\n");
+    file(root, "meltano.yml", format!("include_paths: [more.yml]\n{plugins}"));
+    file(root, "more.yml", "jobs:\n- name: a\n\ttasks: []\n");
+    told(&["doctor"], "line: 3\n");
+    let contract = root.join("a.odcs.yaml");
+    file(root, "a.odcs.yaml", "apiVersion: v3.1.0\nkind: DataContract\n\tid: a\n");
+    let path = contract.to_str().unwrap();
+    let failed = ours("map-streams").args(["--config", "ENV", "--set"]);
+    let failed = failed.args([format!("contracts=[\"{path}\"]")]).go().exits(78);
+    for says in ["line: 3\n", "hint: indent with blanks"] {
+        assert!(failed.stderr.contains(says), "{says}: {}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_variable_without_braces_is_warned_of() {
+    let scratch = folder();
+    let root = scratch.path();
+    let validate = |path: &str, user: &str, password: &str| {
+        let text = format!(
+            "sources:\n- type: local\n  path: '{path}'\ntarget:\n  type: postgres\n  \
+             database: w\n  table: t\n  user: '{user}'\n  password: '{password}'\n"
+        );
+        file(root, "config.yaml", text);
+        ours("chorus").args(["validate"]).args([root.join("config.yaml")]).go().success().stderr
+    };
+    for (path, user, password, told) in [
+        ("data", "$WHO_USER", "${SECRET}", "`$WHO_USER` in user of target (line 8) is a text"),
+        ("/x/$FOLDER/data", "u", "${SECRET}", "`$FOLDER` in path of local (line 3) is a text"),
+        ("data", "u", "$DB_PASSWORD", "`$DB_PASSWORD` in password of target (line 9) is a text"),
+    ] {
+        let stderr = validate(path, user, password);
+        assert!(stderr.contains("W-PROJECT-UNUSED") && stderr.contains(told), "{told}: {stderr}");
+        let (_, name) = told[1..].split_once('$').unwrap_or(("", &told[2..]));
+        let name = name.split('`').next().unwrap();
+        assert!(stderr.contains(&format!("write \"${{{name}}}\"")), "{stderr}");
+    }
+    for (path, user, password) in [
+        ("data/a$b*.csv", "${WHO_USER}", "x$ABC"),
+        ("data/US$A", "a$", "$ABC-hidden-word"),
+        ("data/$x", "$1", "$$ABC"),
+    ] {
+        let stderr = validate(path, user, password);
+        assert!(!stderr.contains("W-PROJECT-UNUSED"), "{path} {stderr}");
+        assert!(!stderr.contains("ABC"), "{stderr}");
+    }
+}
+
+#[test]
+fn what_contracts_have_points_to_contracts() {
+    let scratch = folder();
+    let root = scratch.path();
+    let whole = "sources:\n- type: local\n  path: data\noutput_csv_path: out/all.csv\n";
+    for (more, line) in [
+        ("protect: {mail: hash}\n", "line: 5"),
+        ("schema: {columns: {id: int64}, classification: x}\n", "line: 5"),
+        ("schema:\n  columns:\n    mail: {type: string, protect: hash}\n", "line: 7"),
+    ] {
+        file(root, "config.yaml", format!("{whole}{more}"));
+        let failed = ours("chorus").args(["validate"]).args([root.join("config.yaml")]).go();
+        let stderr = failed.exits(78).stderr;
+        assert!(stderr.contains("`chorus convert FILE --into FOLDER` makes a project"), "{stderr}");
+        assert!(stderr.contains(line), "{stderr}");
+    }
 }

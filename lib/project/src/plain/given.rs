@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use singer::near::{ALIKE, nearest};
 use singer::{Error, Fingerprint, Result, server_name};
 
-use super::keys::{Form, Key, Rule};
+use super::keys::{Form, Key, Rule, TO_CONTRACTS, is_of_contracts};
 use super::span::duration;
 use super::types;
 use crate::plugin::holds_secret;
@@ -93,7 +93,10 @@ fn unknown(member: &Member, keys: &[Key], what: &str) -> Error {
     } else {
         member.key.clone()
     };
-    let fault = member.spot.fault(&format!("unknown key of {what}")).with("key", key);
+    let fault = member.spot.fault(&format!("unknown key of {what}")).with("key", &key);
+    if is_of_contracts(&key) {
+        return fault.hint(TO_CONTRACTS);
+    }
     fault.hint(format!("{near}the keys are {}", names.join(", ")))
 }
 

@@ -72,6 +72,42 @@ pub(super) fn has(name: &str) -> bool {
     all.into_iter().flatten().any(|key| key.name == name || key.alias == Some(name))
 }
 
+/// Keys of contracts, which the plain shape does not have.
+const OF_CONTRACTS: [&str; 22] = [
+    "protect",
+    "protection",
+    "protected",
+    "mask",
+    "hash",
+    "token",
+    "encrypt",
+    "anonymize",
+    "pii",
+    "personal_data",
+    "classification",
+    "quality",
+    "required",
+    "nullable",
+    "unique",
+    "primaryKey",
+    "primary_key",
+    "logicalType",
+    "logicalTypeOptions",
+    "physicalType",
+    "customProperties",
+    "contract",
+];
+
+/// Says where a key of contracts is to be written.
+pub(super) const TO_CONTRACTS: &str = "columns have only a type here: `chorus convert FILE --into \
+     FOLDER` makes a project whose contract has the columns of `schema`, and \
+     docs/guides/one-file.md (Protect columns) says what to write there";
+
+/// Tells whether a key is one of contracts.
+pub(super) fn is_of_contracts(key: &str) -> bool {
+    OF_CONTRACTS.iter().any(|known| known.eq_ignore_ascii_case(key))
+}
+
 pub(super) const TOP: &[Key] = &[
     key("sources", Form::Part),
     key("output_csv_path", Form::Text),

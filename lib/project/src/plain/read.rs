@@ -86,6 +86,7 @@ impl Plain {
             warnings: Vec::new(),
         };
         this.warn_of_secrets();
+        this.warn_of_bare_variables(given.get("output_csv_path"));
         Ok(this)
     }
 
@@ -140,6 +141,44 @@ impl Plain {
             ));
         }
     }
+
+    /// Warns of `$NAME`, which is a text here and a variable in `meltano.yml`.
+    fn warn_of_bare_variables(&mut self, output: Option<&One>) {
+        let values = self.parts().flat_map(|(part, given)| {
+            given.all().iter().map(move |one| (one, format!("{} of {part}", one.name)))
+        });
+        let output = output.map(|one| (one, one.name.to_owned()));
+        let found: Vec<_> = values
+            .chain(output)
+            .filter_map(|(one, of)| {
+                let name = bare_variable(one.value.as_str()?, one.is_secret)?;
+                let line = one.spot.line;
+                Some(warning!(
+                    "W-PROJECT-UNUSED",
+                    "`${name}` in {of} (line {line}) is a text and no variable: write \
+                     \"${{{name}}}\""
+                ))
+            })
+            .collect();
+        self.warnings.extend(found);
+    }
+}
+
+/// Returns the name behind the first `$` of a text that looks like a variable without braces:
+/// capital letters at the beginning of the text, or behind a sign such as `/`. A secret may have
+/// such letters in it: it has to be nothing else.
+fn bare_variable(text: &str, is_secret: bool) -> Option<&str> {
+    let name = |at: usize| {
+        let rest = &text[at + 1..];
+        let end = rest.find(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+        let name = &rest[..end.unwrap_or(rest.len())];
+        let is_name = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase());
+        let before = text[..at].chars().next_back();
+        let is_whole = at == 0 && name.len() == rest.len();
+        let begins = before.is_none_or(|c| !c.is_alphanumeric() && c != '$' && c != '\\');
+        (is_name && if is_secret { is_whole } else { begins }).then_some(name)
+    };
+    text.match_indices('$').find_map(|(at, _)| name(at))
 }
 
 /// Refuses a file without a value, such as one of comments only.
@@ -305,6 +344,10 @@ fn columns(node: &Node) -> Result<Vec<(String, PlainType)>> {
             return Err(fault.hint("remove one of them: upper and lower case are one name"));
         }
         let Inner::Scalar(serde_json::Value::String(word)) = &member.value.inner else {
+            if let Inner::Mapping(_) = &member.value.inner {
+                let fault = member.value.spot.fault("a column of `schema` is a mapping");
+                return Err(fault.with("name", name).hint(keys::TO_CONTRACTS));
+            }
             let fault = member.value.spot.fault("a column has no type").with("name", name);
             return Err(fault.hint(format!("write one of {}", types::SHOWN)));
         };
