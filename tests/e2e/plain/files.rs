@@ -308,7 +308,7 @@ fn a_project_that_was_made_can_be_moved_with_its_files() {
     ids.sort_unstable();
     assert_eq!(ids, ["1", "2", "3"], "{all}");
     // What is watched lies outside of the project.
-    let mut watching = chorus().args(["schedule"]).start(true);
+    let watching = chorus().args(["schedule"]).start(true);
     let rows = |count: usize| {
         let all = fs::read_to_string(new.join("conf/out/all.csv")).unwrap_or_default();
         all.lines().count() == count + 1

@@ -46,6 +46,20 @@ pub struct ContractSettings {
 }
 
 impl ContractSettings {
+    /// Refuses settings that have no effect without contracts.
+    pub(super) fn check_without_contracts(&self) -> Result<()> {
+        let asks = [
+            (self.require_classification, "require_classification"),
+            (self.strict, "strict"),
+            (self.extra_columns != ExtraColumns::Keep, "extra_columns"),
+        ];
+        let Some((_, setting)) = asks.iter().find(|(asks, _)| *asks) else { return Ok(()) };
+        let message = "cannot hold streams to contracts without contracts";
+        Err(Error::new(ErrorKind::Config, message)
+            .with("setting", setting)
+            .hint("name the files with the contracts in `contracts`"))
+    }
+
     /// Refuses `keep` where columns are protected: values that nothing judges would pass as they
     /// are.
     pub(super) fn check_kept(&self, protects: bool) -> Result<()> {

@@ -56,20 +56,7 @@ impl Guard {
     /// What is wrong with the settings or with a contract, with file and line.
     pub fn new(settings: ContractSettings) -> Result<Option<Self>> {
         if settings.contracts.is_empty() && settings.row_hash.is_none() {
-            let asks = [
-                (settings.require_classification, "require_classification"),
-                (settings.strict, "strict"),
-                (settings.extra_columns != ExtraColumns::Keep, "extra_columns"),
-            ];
-            if let Some((_, setting)) = asks.iter().find(|(asks, _)| *asks) {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "cannot hold streams to contracts without contracts",
-                )
-                .with("setting", setting)
-                .hint("name the files with the contracts in `contracts`"));
-            }
-            return Ok(None);
+            return settings.check_without_contracts().map(|()| None);
         }
         let mut tables: BTreeMap<String, (PathBuf, Table)> = BTreeMap::new();
         let (mut unkeyed, mut protects) = (None, false);

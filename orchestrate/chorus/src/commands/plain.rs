@@ -45,7 +45,8 @@ pub fn folder_of(file: &Path) -> PathBuf {
 fn relative(from: &Path, to: &Path) -> PathBuf {
     let [mut down, mut up] = [to, from].map(|path| path.components().peekable());
     while down.peek().is_some() && down.peek() == up.peek() {
-        (down.next(), up.next());
+        down.next();
+        up.next();
     }
     up.map(|_| Component::ParentDir).chain(down).collect()
 }
