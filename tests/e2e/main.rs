@@ -15,6 +15,7 @@ mod api {
     mod error_answers;
     mod faults;
     mod more_pages;
+    mod own_bookmarks;
     mod pages;
     mod parents;
     mod servers;

@@ -34,6 +34,7 @@ impl Outbox {
             limit,
             record_bytes_max: common.all.max_record_bytes,
             files_told: false,
+            changes_rows: false,
             pending_bytes: 0,
         };
         Self { shared, open: Vec::new() }
@@ -42,6 +43,11 @@ impl Outbox {
     /// Shows no row as it came from now on, and no key of one.
     pub(crate) fn hide_rows(&mut self) {
         self.shared.rejects = self.shared.rejects.hiding();
+    }
+
+    /// Says that something happens to rows before they are written.
+    pub(crate) fn change_rows(&mut self) {
+        self.shared.changes_rows = true;
     }
 
     /// Opens a stream, of which those of `routes` are made where there are some; returns its place

@@ -318,6 +318,12 @@ impl<'run> Rows<'run> {
         self.run.rejects.add(record.as_deref(), failure)
     }
 
+    /// Tells whether something happens to rows before they are written: their values may be hidden,
+    /// and must not stand elsewhere as the source has them.
+    pub fn changes_rows(&self) -> bool {
+        self.run.changes_rows
+    }
+
     /// Hands on the written rows before a wait. Only whole rows are handed on.
     pub fn flush(&mut self) -> Result<()> {
         if self.open.column != 0 || self.open.batch.is_empty() {

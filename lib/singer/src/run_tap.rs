@@ -85,6 +85,9 @@ fn run<T: Tap, I: Inline>() -> Result<()> {
     if stages.as_ref().is_some_and(|stages| stages.hides_rows()) {
         out.hide_rows();
     }
+    if stages.is_some() {
+        out.change_rows();
+    }
     let run = Run { tap, stages, out, common, test };
     run.streams(streams)
 }
@@ -303,7 +306,7 @@ impl<T: Tap> Run<T> {
         let place = self.out.open(&selected, version, routes, judged);
         let mut rows = self.out.rows(place)?;
         rows.cover(&covered(stream, &since));
-        rows.check_bookmark(stream, &since);
+        rows.check_bookmark(stream, &since, self.tap.reads_parts(stream));
         tracing::info!("reading stream {}", stream.name);
         let read = self.tap.sync(stream, &since, &mut rows);
         read.map_err(|failure| with_stream(failure, stream))?;

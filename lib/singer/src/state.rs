@@ -19,6 +19,34 @@ pub struct Bookmark {
 }
 
 impl Bookmark {
+    /// Reads the bookmark of a stream, or of one of its parts.
+    pub fn read(value: Value, stream: &Stream, start_date: Option<&str>) -> Self {
+        let mut start = None;
+        if stream.replication_method == ReplicationMethod::Incremental {
+            let key = stream.replication_key.as_deref();
+            // A bookmark of another key, as after a change of the catalog, does not count.
+            let same = value["replication_key"].as_str().is_none_or(|name| Some(name) == key);
+            let mark = &value["replication_key_value"];
+            let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
+            if same && other_type(&value, column).is_none() {
+                start = match mark {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Number(digits) => Some(digits.to_string()),
+                    _ => None,
+                };
+            }
+            if column.is_some_and(may_be_endless) {
+                start = start.filter(|text| !is_endless(text.as_bytes()));
+            }
+            if let Some(date) = start_date.filter(|_| column.is_some_and(is_dated))
+                && start.as_deref().is_none_or(|mark| is_before(mark, date))
+            {
+                start = Some(date.to_owned());
+            }
+        }
+        Self { value, start }
+    }
+
     /// Says why a bookmark that is there is not used for a replication key, in words; `column` is
     /// that of the key, where there is one.
     pub fn unused(&self, key: &str, column: Option<&Column>) -> Option<String> {
@@ -38,6 +66,23 @@ impl Bookmark {
             Some(_) => Some("its `replication_key_value` is neither a string nor a number".into()),
             None => Some("it has no `replication_key_value`".into()),
         }
+    }
+
+    /// Says why a bookmark without a key is not used, though a state of the Singer SDK has another
+    /// way to say where the stream was left; `by_parts` for a tap that reads the one of parts.
+    pub(crate) fn unread(&self, stream: &Stream, by_parts: bool) -> Option<String> {
+        let is_there = |name: &str| self.value.get(name).is_some_and(|value| !value.is_null());
+        let is_used = is_there("replication_key_value");
+        if is_used || stream.replication_method != ReplicationMethod::Incremental {
+            return None;
+        }
+        if !by_parts && !parts(&self.value).is_empty() {
+            return Some("it has only `partitions`, and the stream is read as a whole".into());
+        }
+        let unfinished = ["progress_markers", "starting_replication_value"];
+        unfinished.into_iter().find(|name| is_there(name)).map(|name| {
+            format!("it has `{name}`, but no `replication_key_value`: its run did not end well")
+        })
     }
 
     /// Tells whether the start is the key that an earlier run came to.
@@ -122,30 +167,7 @@ impl State {
     pub fn bookmark(&self, stream: &Stream, start_date: Option<&str>) -> Bookmark {
         let bookmarks = self.0.get("bookmarks");
         let value = bookmarks.and_then(|all| all.get(&stream.id)).cloned().unwrap_or_default();
-        let mut start = None;
-        if stream.replication_method == ReplicationMethod::Incremental {
-            let key = stream.replication_key.as_deref();
-            // A bookmark of another key, as after a change of the catalog, does not count.
-            let same = value["replication_key"].as_str().is_none_or(|name| Some(name) == key);
-            let mark = &value["replication_key_value"];
-            let column = key.and_then(|key| stream.column(key)).map(|at| &stream.columns[at]);
-            if same && other_type(&value, column).is_none() {
-                start = match mark {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Number(digits) => Some(digits.to_string()),
-                    _ => None,
-                };
-            }
-            if column.is_some_and(may_be_endless) {
-                start = start.filter(|text| !is_endless(text.as_bytes()));
-            }
-            if let Some(date) = start_date.filter(|_| column.is_some_and(is_dated))
-                && start.as_deref().is_none_or(|mark| is_before(mark, date))
-            {
-                start = Some(date.to_owned());
-            }
-        }
-        Bookmark { value, start }
+        Bookmark::read(value, stream, start_date)
     }
 
     /// Sets a stream's bookmark.
@@ -175,6 +197,11 @@ pub fn key_bookmark(key: &str, kind: Kind, text: &str) -> Value {
     };
     let value = number.unwrap_or_else(|| text.into());
     json!({ "replication_key": key, "replication_key_value": value })
+}
+
+/// Returns the bookmarks of the parts that a stream is read in, as the Singer SDK writes them.
+pub fn parts(bookmark: &Value) -> &[Value] {
+    bookmark.get("partitions").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The member of a bookmark that names the type of its key in the SQL source.

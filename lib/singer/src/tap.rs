@@ -64,6 +64,12 @@ pub trait Tap: Sized {
         None
     }
 
+    /// Tells whether the tap reads the bookmarks of parts of this stream, which
+    /// [`crate::state::parts`] returns.
+    fn reads_parts(&self, _stream: &Stream) -> bool {
+        false
+    }
+
     /// Returns the schema and the table of a stream, if it is read from a table.
     fn source_table(&self, _stream: &Stream) -> Option<(String, String)> {
         None

@@ -152,6 +152,28 @@ fn secret_members(spec: &StreamSpec) -> Vec<String> {
     secret
 }
 
+/// Returns the values that a stream is read for, without those that may be secrets.
+pub fn plain_members(spec: &StreamSpec, context: &Context) -> Value {
+    let secret = secret_members(spec);
+    let is_plain = |name: &str, value: &Value| {
+        !secret.iter().any(|secret| secret == name) && plain(name, value) == *value
+    };
+    let members = context.members.iter().filter(|(name, value)| is_plain(name, value));
+    sorted(&members.cloned().collect())
+}
+
+/// Returns a value with the members of objects in the order of their names.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(elements) => elements.iter().map(sorted).collect(),
+        Value::Object(members) => {
+            let members: BTreeMap<&String, &Value> = members.iter().collect();
+            members.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
 /// Returns members as text, without those that may be secrets.
 fn shown<'a>(
     members: impl IntoIterator<Item = (&'a String, &'a Value)>,

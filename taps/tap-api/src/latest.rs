@@ -1,9 +1,12 @@
 //! The key that a bookmark is made of: the latest up to the start of the read.
 
+mod pages;
+
 use http_client::Answer;
 use jiff::{SignedDuration, Timestamp};
 use singer::future::{Ahead, Cap};
 
+use self::pages::Pages;
 use crate::key::Keys;
 
 /// A row that lies so much before the start is not there for a rounded start or another zone.
@@ -26,6 +29,7 @@ pub struct Latest {
     /// Up to where the key may go, by the clock of the first answer once there is one.
     cap: Cap,
     has_clock: bool,
+    pages: Pages,
     /// Rows whose key is yet to come.
     pub ahead: Ahead,
     /// How the rows lie to the start.
@@ -49,6 +53,7 @@ impl Latest {
             start,
             cap,
             has_clock: false,
+            pages: Pages::default(),
             ahead: Ahead::default(),
             counts: KeyCounts::default(),
         }
@@ -58,6 +63,26 @@ impl Latest {
     /// rows which were read before it.
     pub fn beside(&self) -> Self {
         Self { has_clock: true, ..Self::new(self.start.clone(), self.cap) }
+    }
+
+    /// Starts the read of another parent or input, which has a bookmark of its own.
+    pub fn turn(&mut self, start: Start) {
+        (self.key, self.start, self.pages) = (None, start, Pages::default());
+    }
+
+    /// Ends a page.
+    pub fn end_page(&mut self, keys: Keys<'_>) {
+        self.pages.end_page(keys);
+    }
+
+    /// Returns what the bookmark is to be: the latest key that is known, or an earlier one where
+    /// rows with smaller keys may have been added to pages that were read already.
+    pub fn mark(&self, keys: Keys<'_>) -> Option<&str> {
+        match (self.pages.settled(), self.bookmark()) {
+            (Some(settled), Some(start)) if keys.is_later(start, Some(settled)) => Some(start),
+            (Some(settled), _) => Some(settled),
+            (None, _) => self.known(),
+        }
     }
 
     /// Adds what a read beside this one has found, behind so many rows.
@@ -101,7 +126,10 @@ impl Latest {
             let is_before = match (keys.moment(key), from) {
                 (Some((moment, _)), Some(from)) => from.duration_since(moment) > BEFORE_START,
                 (Some(_), None) => false,
-                (None, _) => keys.is_smaller(key, self.start.key.as_deref()),
+                (None, _) => {
+                    self.pages.note(keys, key);
+                    keys.is_smaller(key, self.start.key.as_deref())
+                }
             };
             self.counts.before += u64::from(is_before);
         }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod form;
+mod own;
 mod page;
 mod tree;
 mod turn;
@@ -18,10 +19,11 @@ use singer::{Error, ErrorKind, Result};
 use crate::beside::Beside;
 use crate::borders::{Borders, Place};
 use crate::key::{Keys, TimeFormat};
-use crate::latest::Latest;
+use crate::latest::{Latest, Start};
 use crate::options::NotFound;
 use crate::paging::pager::{Next, Pager};
 use crate::reader::failures::{explain, no_moment, no_row, warn_of_end};
+use crate::reader::own::Own;
 pub use crate::reader::turn::each_member;
 use crate::reader::turn::{Forms, Turn};
 use crate::request::{self, PageRequest};
@@ -72,6 +74,8 @@ pub struct Reader {
     forms: Forms,
     beside: Beside,
     latest: Latest,
+    /// The bookmarks of its contexts, where each has one.
+    own: Own,
     borders: Borders,
     /// Contexts that the API does not know, by their sums.
     absent: BTreeMap<[u8; 32], Context>,
@@ -115,6 +119,7 @@ impl Reader {
             forms: Forms::default(),
             beside: Beside::default(),
             latest,
+            own: Own::default(),
             borders: Borders::default(),
             absent: BTreeMap::new(),
             tree: None,
@@ -130,6 +135,29 @@ impl Reader {
             self.tree = Some(tree);
         }
         self
+    }
+
+    /// Reads each context from a start of its own.
+    pub fn with_starts(mut self, starts: Vec<Start>) -> Self {
+        self.own = Own::new(starts);
+        self
+    }
+
+    /// Returns the bookmarks of the contexts that were read, in their order, where each has one.
+    pub fn marks(&self) -> &[Option<String>] {
+        self.own.marks()
+    }
+
+    /// Returns what the bookmark is to be, of the context at hand where each has one.
+    pub fn mark(&self, api: &Api, spec: &StreamSpec) -> Option<&str> {
+        let of_one = self.own.start(0).is_some() || self.contexts.len() == 1;
+        let by_pages = of_one && spec.asks_from_a_time() && spec.recurse.is_none();
+        if by_pages { self.latest.mark(keys(api, spec)) } else { self.latest.known() }
+    }
+
+    /// Returns of how many bookmarks the pages did not come in the order of the key.
+    pub fn held(&self) -> u64 {
+        self.own.held
     }
 
     /// Returns the latest replication key so far.
@@ -230,8 +258,9 @@ impl Reader {
                 }
             }
         };
+        self.latest.end_page(keys(api, spec));
         match next {
-            None => self.context += 1,
+            None => self.end_context(api, spec),
             // The next step ends the read.
             Some(_) if self.is_full(spec) => {}
             Some(next) => self.open = Some((pager, for_next(api, spec, request, next)?)),
@@ -249,11 +278,12 @@ impl Reader {
     ) -> Result<Step> {
         let slice = &self.slices[self.slice];
         let contexts = &self.contexts[self.context..self.context + count];
-        let read = |context: &Context| {
+        let read = |at: usize, context: &Context| {
             let slice = Slice { reached: None, ..slice.clone() };
             let contexts = Arc::new(vec![context.clone()]);
             let mut reader = Self::new(spec, vec![slice], contexts, self.latest.beside());
             reader.borders = self.borders.beside();
+            reader.own = self.own.beside(at);
             (reader.forms, reader.beside) = (self.forms.clone(), self.beside.clone());
             let mut rows = Spool::new(&api.spool);
             while reader.advance(api, spec, &mut |row| rows.push(row))? == Step::Page {}
@@ -261,8 +291,10 @@ impl Reader {
         };
         let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread has ended"));
         let read = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                contexts.iter().map(|context| scope.spawn(move || read(context))).collect();
+            let read = &read;
+            let threads =
+                (self.context..).zip(contexts).map(|(at, one)| scope.spawn(move || read(at, one)));
+            let threads: Vec<_> = threads.collect();
             let join = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| gone()));
             join.collect::<Vec<Result<_>>>()
         });
@@ -275,6 +307,7 @@ impl Reader {
             })?;
             self.borders.join(&reader.borders);
             self.beside.join(&reader.beside);
+            self.own.join(&reader.own);
             self.join(api, spec, &reader);
         }
         self.context += count;
@@ -308,12 +341,25 @@ impl Reader {
     }
 
     fn begin(&mut self, api: &Api, spec: &StreamSpec) -> Result<(Pager, PageRequest)> {
+        if let Some(start) = self.own.start(self.context) {
+            // Without windows there is one slice.
+            self.slices =
+                api.calendar.since(start.key.as_deref(), spec.time_format.as_ref(), None)?;
+            self.latest.turn(start.clone());
+        }
         let mut fills = self.contexts[self.context].fills();
         fills.extend(self.slices[self.slice].fills.clone());
         let mut pager = Pager::new(spec.known());
         let params = pager.first(&spec.paging);
         let request = request::first(&api.address, spec, &fills)?;
         Ok((pager, request.with_params(spec, &params)?))
+    }
+
+    fn end_context(&mut self, api: &Api, spec: &StreamSpec) {
+        let mark = self.mark(api, spec).map(str::to_owned);
+        self.own.held += u64::from(mark.as_deref() != self.latest.known());
+        self.own.end(mark);
+        self.context += 1;
     }
 
     fn end_slice(&mut self, api: &Api, spec: &StreamSpec) -> Step {

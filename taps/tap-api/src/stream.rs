@@ -198,6 +198,16 @@ impl StreamSpec {
         self.placeholders().iter().any(|name| ["start", "datestamp"].contains(&name.as_str()))
     }
 
+    /// Tells whether each parent or input may have a bookmark of its own. Windows move through time
+    /// with all of them, and a tree is read in full.
+    pub fn may_have_own(&self) -> bool {
+        let has_several =
+            self.parent.is_some() || self.inputs.iter().any(|input| !input.members.is_empty());
+        let by_windows = self.window_days.is_some_and(|days| days > 0);
+        let goes_on = self.replication_key.is_some() && self.asks_from_a_time();
+        has_several && goes_on && !by_windows && self.recurse.is_none()
+    }
+
     /// Tells whether days of the stream can be told apart.
     pub fn has_days(&self) -> bool {
         self.replication_key.is_some() || self.asks_for_times()

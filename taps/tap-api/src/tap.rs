@@ -1,7 +1,9 @@
 //! The tap: streams by the settings, rows by their readers.
 
+mod begin;
 mod bookmark;
 mod coverage;
+mod own;
 mod parents;
 
 use std::collections::BTreeMap;
@@ -11,13 +13,16 @@ use http_client::{Address, Client};
 use singer::catalog::ReplicationMethod;
 use singer::future::{Cap, is_dated, report_bookmark};
 use singer::settings::TapCommon;
+use singer::state::parts;
 use singer::{
     About, Bookmark, Context as _, Error, ErrorKind, Example, OtherSetting, Reading, Refused,
     Result, Rows, Stream, Tap,
 };
 
+use self::begin::Begin;
 use self::bookmark::{Bookmarks, warn_of_all, warn_of_change};
-use self::coverage::{Coverage, Part};
+use self::coverage::Part;
+use self::own::has_mark;
 use self::parents::Contexts;
 use crate::auth;
 use crate::decides;
@@ -40,6 +45,8 @@ const PLACE: (&str, Option<u64>) = ("the source", None);
 pub struct TapApi {
     api: Api,
     specs: Vec<StreamSpec>,
+    /// The common setting.
+    start_date: Option<String>,
     /// What discovery has read, by stream.
     found: BTreeMap<String, Found>,
     /// What streams are read for, by stream.
@@ -83,11 +90,17 @@ impl Tap for TapApi {
             cap: Cap::new(common.bookmark_cap),
             spool: Budget::new(settings.max_spool_bytes),
         };
-        Ok(Self { api, specs, found: BTreeMap::new(), contexts: BTreeMap::new() })
+        let start_date = common.start_date.clone();
+        Ok(Self { api, specs, start_date, found: BTreeMap::new(), contexts: BTreeMap::new() })
     }
 
     fn discover(&mut self) -> Result<Vec<Stream>> {
         (0..self.specs.len()).map(|at| self.discover_one(at)).collect()
+    }
+
+    fn reads_parts(&self, stream: &Stream) -> bool {
+        let spec = self.specs.iter().find(|spec| spec.name == stream.id);
+        spec.is_some_and(StreamSpec::may_have_own) && !self.api.calendar.reads_a_day()
     }
 
     fn sync(&mut self, stream: &Stream, since: &Bookmark, rows: &mut Rows<'_>) -> Result<()> {
@@ -95,16 +108,13 @@ impl Tap for TapApi {
         let at = self.position(stream)?;
         let columns = || stream.columns.iter().map(|column| column.name.clone()).collect();
         self.specs[at].rules.columns.get_or_init(columns);
-        let changed = self.changed(&self.specs[at], stream, since);
-        let anew = !changed.is_empty();
-        if anew {
-            warn_of_change(&self.specs[at], &changed);
-            // It is no part of the rows then.
-            rows.cover(&singer::Coverage::Whole);
-        }
-        let start = self.start(&self.specs[at], stream, since);
-        self.check_start(&self.specs[at], stream, &start);
         warn_of_all(&self.specs[at], stream)?;
+        let Contexts { all, is_part } = self.contexts_of(at)?;
+        let Begin { start, own, late, covered, covers, part, anew } =
+            self.begin(&self.specs[at], stream, since, &all);
+        if let Some(part) = part {
+            rows.cover(&part);
+        }
         let found = self.found.remove(&stream.id);
         // A bookmark moves behind a row for good, and a day is published: nothing may be missing.
         let spec = &self.specs[at];
@@ -112,8 +122,6 @@ impl Tap for TapApi {
         let inferred = found.is_some() && matters;
         let mut columns = inferred.then(|| Columns::new(stream, spec));
         let found = found.filter(|_| !start.is_bookmark);
-        let Contexts { all, is_part } = self.contexts_of(at)?;
-        let (coverage, late, covered) = Coverage::of(&self.specs[at], &all, &start, &since.value);
         let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
                 let maker = found.reader.maker();
@@ -121,10 +129,11 @@ impl Tap for TapApi {
                 found.rows.each(|row| rows.json(stream, maker.complete(row)?, PLACE))?;
                 (found.reader, found.end, found.whole_slice)
             }
-            None => (self.reader_of(&self.specs[at], start, covered.into())?, false, false),
+            None => (self.reader_from(at, start, covered, own)?, false, false),
         };
         let spec = &self.specs[at];
-        let bookmarks = Bookmarks { api: &self.api, spec, stream, is_part, anew, coverage };
+        let own = self.has_own(spec, &all).then_some(all);
+        let bookmarks = Bookmarks { api: &self.api, spec, stream, is_part, anew, covers, own };
         let mut late = self.read_late(spec, stream, late, rows)?;
         for late in &late {
             reader.miss(late);
@@ -172,18 +181,21 @@ impl Tap for TapApi {
         let start = self.start(spec, stream, since);
         let slices = self.slices(spec, start.key.as_deref())?;
         let known = |name: &str| slices.first().and_then(|slice| slice.fills.get(name)?.as_str());
+        let own = self.reads_parts(stream) && self.has_parts(spec, stream, since);
         let span = match (known("datestamp"), known("start")) {
+            _ if own => ", from the bookmark of each parent or input on".to_owned(),
             (Some(day), _) => format!(", the day {day}"),
             (None, Some(start)) => format!(", from {start} on"),
             (None, None) => String::new(),
         };
         let request = format!("{method} {}{slash}{path}{span}", base.trim_end_matches('/'));
         let changed = self.changed(spec, stream, since);
-        let anew = !changed.is_empty();
-        if anew {
+        let anew = !changed.is_empty() || self.is_anew(spec, stream, since);
+        if !changed.is_empty() {
             warn_of_change(spec, &changed);
         }
-        let coverage = anew.then_some(singer::Coverage::Whole);
+        let part = own.then(|| singer::Coverage::since(&since.value));
+        let coverage = if anew { Some(singer::Coverage::Whole) } else { part };
         Ok(Reading { steps: vec![self.api.client.secrets().scrub(&request)], coverage })
     }
 }
@@ -213,7 +225,8 @@ impl TapApi {
 
     /// Tells whether a stream goes on from its bookmark.
     fn goes_on(&self, stream: &Stream, since: &Bookmark) -> bool {
-        let bookmarked = since.value.get("replication_key_value").is_some_and(|v| !v.is_null());
+        let bookmarked =
+            has_mark(&since.value) || self.reads_parts(stream) && !parts(&since.value).is_empty();
         let incremental = stream.replication_method == ReplicationMethod::Incremental;
         bookmarked && incremental && !self.api.calendar.reads_a_day()
     }
@@ -227,7 +240,9 @@ impl TapApi {
     /// Returns where a stream starts: its bookmark, else its start date.
     fn start(&self, spec: &StreamSpec, stream: &Stream, since: &Bookmark) -> Start {
         let is_bookmark = since.start.is_some()
+            && has_mark(&since.value)
             && self.goes_on(stream, since)
+            && !self.is_of_all(spec, since)
             && self.changed(spec, stream, since).is_empty();
         let key = if is_bookmark { since.start.clone() } else { spec.start_date.clone() };
         Start { key, is_bookmark }
@@ -297,8 +312,21 @@ impl TapApi {
         contexts: Arc<Vec<Context>>,
     ) -> Result<Reader> {
         let slices = self.slices(spec, start.key.as_deref())?;
+        let starts = self.has_own(spec, &contexts).then(|| vec![start.clone(); contexts.len()]);
         let latest = Latest::new(start, self.api.cap);
-        Ok(Reader::new(spec, slices, contexts, latest).with_tree(&self.api, spec))
+        let reader = Reader::new(spec, slices, contexts, latest).with_tree(&self.api, spec);
+        Ok(reader.with_starts(starts.unwrap_or_default()))
+    }
+
+    fn reader_from(
+        &self,
+        at: usize,
+        start: Start,
+        contexts: Arc<Vec<Context>>,
+        own: Option<Vec<Start>>,
+    ) -> Result<Reader> {
+        let reader = self.reader_of(&self.specs[at], start, contexts)?;
+        Ok(reader.with_starts(own.unwrap_or_default()))
     }
 
     fn slices(&self, spec: &StreamSpec, start: Option<&str>) -> Result<Vec<Slice>> {

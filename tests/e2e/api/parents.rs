@@ -240,18 +240,19 @@ const SHOWN: [Shown; 3] = [
     Shown {
         group: "a",
         runs: [Some(&[MAY]), Some(&[MAY]), None, Some(&[MAY, JUNE]), Some(&[JUNE])],
-        since: ["2025-01", MAY, MAY, MAY, JULY],
+        since: ["2025-01", MAY, MAY, MAY, JUNE],
     },
-    // It comes with the second run, and has older rows than the bookmark.
+    // It comes with the second run, and has older rows than the others.
     Shown {
         group: "b",
         runs: [None, Some(&[OLD, MAY]), Some(&[JULY]), Some(&[JULY]), Some(&[JULY])],
         since: ["2025-01", "2025-01", MAY, JULY, JULY],
     },
+    // It has no rows at first, and then an older one than the others.
     Shown {
         group: "d",
         runs: [Some(&[]), Some(&[]), Some(&[]), Some(&[OLD]), Some(&[])],
-        since: ["2025-01", MAY, MAY, JULY, JULY],
+        since: ["2025-01", "2025-01", "2025-01", "2025-01", OLD],
     },
 ];
 
@@ -311,7 +312,7 @@ fn last_state(outcome: &Outcome) -> Value {
 }
 
 #[test]
-fn a_parent_or_input_that_a_bookmark_does_not_cover_is_read_from_its_start() {
+fn a_parent_or_input_is_read_from_its_own_bookmark_or_from_the_start() {
     for more in [json!({}), json!({ "concurrency": 3 })] {
         let with = |mut child: Value| {
             child.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -59,8 +59,9 @@ impl Rows<'_> {
     }
 
     /// Warns of a bookmark that lies in the future, or that is not used.
-    pub(crate) fn check_bookmark(&self, stream: &Stream, since: &Bookmark) {
-        if let Some(why) = unused(stream, since) {
+    pub(crate) fn check_bookmark(&self, stream: &Stream, since: &Bookmark, by_parts: bool) {
+        let unread = || since.unread(stream, by_parts);
+        if let Some(why) = unused(stream, since).or_else(unread) {
             crate::warn!(
                 "W-BOOKMARK-UNUSED",
                 "stream {}: the tap does not use its bookmark, because {why}. It reads the stream \

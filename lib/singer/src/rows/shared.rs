@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub record_bytes_max: usize,
     /// A SCHEMA of the run has said which files are read.
     pub files_told: bool,
+    /// Something happens to rows before they are written.
+    pub changes_rows: bool,
     /// Text of the rows that wait in the batches of the open streams.
     pub pending_bytes: usize,
 }

@@ -1,14 +1,18 @@
 //! Bookmarks: what they are made of, and what is reported of the rows beside them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use singer::catalog::ReplicationMethod;
 use singer::state::key_bookmark;
 use singer::{Error, ErrorKind, Result, Rows, Stream};
 
 use super::coverage::Coverage;
+use super::own;
 use crate::decides;
 use crate::key::Keys;
 use crate::reader::{Api, Counts, Reader};
+use crate::row::Context;
 use crate::stream::StreamSpec;
 
 /// What the bookmark of a stream is made by.
@@ -21,7 +25,9 @@ pub(super) struct Bookmarks<'a> {
     /// It is read from its start again, and the bookmark that it had is of no use.
     pub(super) anew: bool,
     /// What the bookmark covers once the read has ended.
-    pub(super) coverage: Coverage,
+    pub(super) covers: Coverage,
+    /// What it is read for, if each has a bookmark of its own.
+    pub(super) own: Option<Arc<Vec<Context>>>,
 }
 
 impl Bookmarks<'_> {
@@ -31,19 +37,39 @@ impl Bookmarks<'_> {
         incremental && !self.api.calendar.reads_a_day()
     }
 
+    fn keys(&self) -> Keys<'_> {
+        Keys { format: self.spec.time_format.as_ref(), zone: self.api.calendar.zone() }
+    }
+
     /// Moves the bookmark behind a slice. One that stays where it is learns by which settings its
     /// rows were read.
     pub(super) fn checkpoint(&self, reader: &Reader, rows: &mut Rows<'_>) -> Result<()> {
         let key = self.stream.replication_key.as_ref().or(self.spec.replication_key.as_ref());
         let Some(key) = key.filter(|_| self.are_made() && !self.is_part) else { return Ok(()) };
         let Some(at) = self.stream.column(key) else { return Ok(()) };
-        let mut bookmark = match reader.latest().known() {
-            Some(latest) => key_bookmark(key, self.stream.columns[at].kind, latest),
-            None if self.anew => json!({ "replication_key": key }),
-            None => return Ok(()),
+        let kind = self.stream.columns[at].kind;
+        let make = |mark: &str| key_bookmark(key, kind, mark);
+        let keys = self.keys();
+        let mut bookmark = if let Some(contexts) = &self.own {
+            let of = (contexts.as_slice(), reader.marks());
+            let parts = own::member(self.spec, of, keys, &make, rows.changes_rows());
+            if parts.is_empty() && !self.anew {
+                return Ok(());
+            }
+            json!({ "replication_key": key, own::MEMBER: parts })
+        } else {
+            match reader.mark(self.api, self.spec) {
+                // For more parents than have bookmarks, a number of all would pass over records.
+                Some(mark) if self.spec.may_have_own() && keys.moment(mark).is_none() => {
+                    return Ok(());
+                }
+                Some(mark) => make(mark),
+                None if self.anew => json!({ "replication_key": key }),
+                None => return Ok(()),
+            }
         };
         bookmark[decides::MEMBER] = Value::Object(self.spec.decides.clone());
-        if let Some((name, covered)) = self.coverage.member(self.spec, reader.absent()) {
+        if let Some((name, covered)) = self.covers.member(self.spec, reader.absent()) {
             bookmark[name] = covered;
         }
         rows.checkpoint(bookmark)
@@ -77,13 +103,25 @@ impl Bookmarks<'_> {
                  (`pagination_results_limit`), and its bookmark stays",
             );
         }
-        if self.coverage.is_full && self.are_made() {
+        if self.covers.is_full && self.are_made() {
             singer::warn!(
                 "W-PARENTS-LATE",
                 "stream {}: it has more parents than its bookmark can remember. The rows of a \
                  parent that appears later are read from the bookmark of the others on, so its \
-                 older rows may be missing",
+                 older rows may be missing. With a `replication_key` that is no time, the bookmark \
+                 stays where it is",
                 spec.name
+            );
+        }
+        if reader.held() > 0 && self.are_made() {
+            singer::warn!(
+                "W-BOOKMARK-HELD",
+                "stream {}: its pages do not come in the order of `{}`, so that a record which is \
+                 added while they are read may be on a page that was read already. The bookmark \
+                 stays at the largest key of the first page, and the next run reads the records \
+                 from there again. If the API can sort by this key, ask for it (`params`)",
+                spec.name,
+                spec.replication_key.as_deref().unwrap_or_default()
             );
         }
         self.tell_of_keys(reader);
@@ -137,7 +175,7 @@ impl Bookmarks<'_> {
     /// there are several.
     fn tell_of_start(&self, key: &str, reader: &Reader) {
         let Self { spec, .. } = self;
-        let keys = Keys { format: spec.time_format.as_ref(), zone: self.api.calendar.zone() };
+        let keys = self.keys();
         let bookmark = reader.latest().bookmark().and_then(|bookmark| keys.moment(bookmark));
         let is_coarse = bookmark.is_some_and(|(moment, _)| moment.subsec_nanosecond() == 0);
         // A window may have no rows, and a parent may be gone.

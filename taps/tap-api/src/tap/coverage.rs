@@ -53,8 +53,7 @@ impl Coverage {
             let coverage = Self { has_parent, is_full: has_parent, ..Self::default() };
             return (coverage, Vec::new(), contexts.to_vec());
         }
-        let known = Some(&bookmark[MEMBER]).filter(|known| start.is_bookmark && known.is_object());
-        let known = known.map(|known| starts(known, start));
+        let known = known(bookmark, start).filter(|_| start.is_bookmark);
         let (mut late, mut covered) = (BTreeMap::<_, Vec<Context>>::new(), Vec::new());
         let mut coverage = Self { has_parent, ..Self::default() };
         for context in contexts {
@@ -100,8 +99,10 @@ impl Coverage {
     }
 }
 
-/// Returns where the read of each that is remembered begins, by its sum.
-fn starts(known: &Value, start: &Start) -> BTreeMap<String, Start> {
+/// Returns where the read of each that a bookmark remembers begins, by its sum; `None` for one from
+/// before there were sums.
+pub(super) fn known(bookmark: &Value, start: &Start) -> Option<BTreeMap<String, Start>> {
+    let known = Some(&bookmark[MEMBER]).filter(|known| known.is_object())?;
     let mut starts = BTreeMap::new();
     let mut add = |sums: &Value, start: &Start| {
         for sum in sums.as_str().unwrap_or_default().as_bytes().chunks(SUM_CHARS) {
@@ -114,7 +115,7 @@ fn starts(known: &Value, start: &Start) -> BTreeMap<String, Start> {
             add(&pair[1], &Start { key: Some(key.to_owned()), is_bookmark: true });
         }
     }
-    starts
+    Some(starts)
 }
 
 #[cfg(test)]

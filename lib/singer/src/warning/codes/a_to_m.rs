@@ -10,7 +10,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
         "W-BOOKMARK-HELD",
         "A transaction that writes a table stayed open longer than `writers_wait_seconds`. It may \
          add rows before those that were read. The tap keeps the bookmark before these rows, and \
-         the next run reads them again. End the transaction, or wait longer.",
+         the next run reads them again. End the transaction, or wait longer. In `tap-api`: pages \
+         do not come in the order of a key that is no time. Ask the API to sort by it.",
     ),
     (
         "W-BOOKMARK-IN-FUTURE",
@@ -20,8 +21,8 @@ pub(super) const CODES: &[(&str, &str)] = &[
     (
         "W-BOOKMARK-UNUSED",
         "A bookmark of the state belongs to another replication key or another kind of source, or \
-         its value cannot be read. The tap reads all rows again. Correct the state, or remove the \
-         bookmark.",
+         its value cannot be read, or it is one number for all parents of a stream of `tap-api`. \
+         The tap reads all rows again. Correct the state, or remove the bookmark.",
     ),
     (
         "W-CHECK-WRITES",
