@@ -2,8 +2,8 @@
 //!
 //! An empty object has no values that could be columns: it stays, under its own name.
 //!
-//! An object says all of its members: columns of its members that a record lacks are null, also where
-//! the object itself is null. Else a target would keep what they had before.
+//! An object says all of its members: columns of its members that a record lacks are null, also
+//! where the object itself is null. Else a target would keep what they had before.
 //!
 //! A column has the values of one path: of the record at hand and of all that came before. Else
 //! `{"a":{"b":1}}` and a later `{"a__b":2}` would be mixed in one column.
@@ -28,7 +28,8 @@ pub struct Flatten {
     /// The names of the record at hand, without quotes, and where each lies.
     names: Vec<u8>,
     spans: Vec<Range<usize>>,
-    /// What the names of the members start with of the objects that the record has or says are null.
+    /// What the names of the members start with of the objects that the record has or says are
+    /// null.
     said: Vec<Vec<u8>>,
     /// Where the names within the name at hand end.
     ends: Vec<usize>,
