@@ -102,6 +102,21 @@ impl<'a> Columns<'a> {
         Self { known, is_flat: spec.rules.flatten.is_some(), name: Vec::new() }
     }
 
+    /// Refuses rows from a bookmark on where none from the start on told their types.
+    ///
+    /// The rule: columns that no record has told say nothing of a record, so that none is set aside
+    /// for them.
+    pub fn check_told(was_told: bool, spec: &StreamSpec) -> Result<()> {
+        if was_told {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Data, "there is no record to infer types from")
+            .with("stream", &spec.name)
+            .with("start_date", spec.start_date.as_deref().unwrap_or("(none)"))
+            .with("reason", "there are records since the bookmark, but none since the start")
+            .hint("set an earlier `start_date`, or declare the `schema` of the stream"))
+    }
+
     /// Refuses a row with a value that would be left out.
     pub fn check(&mut self, row: &[u8]) -> Result<()> {
         // What is no row is refused by who takes it.

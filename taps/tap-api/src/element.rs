@@ -243,6 +243,8 @@ fn joined(record: &[u8], context: &Context) -> Result<Vec<u8>> {
 }
 
 /// Makes an object of the values of an array.
+///
+/// The rule: an array has a value for each column. Which one a shorter array lacks, nobody knows.
 fn zipped(text: &[u8], names: &[String]) -> Result<Vec<u8>> {
     let mut scanner = Scanner::new(text);
     let unusable = |reason: String| {
@@ -264,7 +266,7 @@ fn zipped(text: &[u8], names: &[String]) -> Result<Vec<u8>> {
         Ok(count)
     };
     let count = read().map_err(|fault| unusable(fault.what.to_owned()))?;
-    if count > names.len() {
+    if count != names.len() {
         return Err(unusable(format!(
             "it has {count} values, and there are {} columns",
             names.len()

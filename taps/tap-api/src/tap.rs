@@ -121,7 +121,9 @@ impl Tap for TapApi {
         let matters = spec.replication_key.is_some() || self.api.calendar.reads_a_day();
         let inferred = found.is_some() && matters;
         let mut columns = inferred.then(|| Columns::new(stream, spec));
+        let was_told = found.as_ref().is_none_or(|found| found.reader.counts().rows > 0);
         let found = found.filter(|_| !start.is_bookmark);
+        let was_told = was_told || found.is_some();
         let (mut reader, mut end, mut whole_slice) = match found {
             Some(mut found) => {
                 let maker = found.reader.maker();
@@ -155,11 +157,13 @@ impl Tap for TapApi {
                 break;
             }
             rows.flush()?;
-            let mut take =
-                |row: &[u8]| match columns.as_mut().map_or(Ok(()), |columns| columns.check(row)) {
+            let mut take = |row: &[u8]| {
+                Columns::check_told(was_told, spec)?;
+                match columns.as_mut().map_or(Ok(()), |columns| columns.check(row)) {
                     Ok(()) => rows.json(stream, row, PLACE),
                     Err(failure) => rows.reject(PLACE.0, &Refused::Object(row), failure),
-                };
+                }
+            };
             let step = reader.step(&self.api, spec, &mut take)?;
             (whole_slice, end) = (step == Step::Slice, step == Step::End);
         }

@@ -229,3 +229,22 @@ fn columns_of_later_windows_and_of_a_whole_day_are_not_lost() {
     assert!(refused.stderr.contains("property: late"), "{}", refused.stderr);
     day(&json!({})).success();
 }
+
+#[test]
+fn records_whose_types_no_record_told_are_not_set_aside() {
+    let web = Web::start(|asked| {
+        let is_new = asked.param("since").is_some_and(|since| since > "2024-02");
+        let row = json!({ "id": 1, "at": "2024-01-02" });
+        Reply::json(&if is_new { json!([]) } else { json!([row]) })
+    });
+    let state = json!({ "bookmarks": { "t": { "replication_key": "at",
+        "replication_key_value": "2024-01-01" } } });
+    let options = stream(&json!({ "params": { "since": "{start}" }, "primary_keys": ["id"] }));
+    let read = |start: &str| {
+        let settings = json!({ "start_date": start, "max_rejects": 5 });
+        tap_api(&web.url, &options, &settings).json("--state", &state).go()
+    };
+    let refused = read("2024-06-01").exits(65);
+    assert!(refused.stderr.contains("set an earlier `start_date`"), "{}", refused.stderr);
+    assert_eq!(read("2023-06-01").success().records("t").len(), 1);
+}

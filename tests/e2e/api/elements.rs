@@ -93,6 +93,8 @@ fn values_members_and_arrays_are_rows() {
     let arrays = json!({ "records_path": "$.rows[*]", "columns_path": "$.columns[*]" });
     for (answer, word) in [
         (r#"{"rows":[[1,2,3]],"columns":["a","b"]}"#, "3 values"),
+        (r#"{"rows":[[1,2],[3]],"columns":["a","b"]}"#, "1 values"),
+        (r#"{"rows":[[]],"columns":["a","b"]}"#, "0 values"),
         (r#"{"rows":[[1,2]],"columns":["a","a"]}"#, "two have one name"),
         (r#"{"rows":[[1,2]]}"#, "there are no columns"),
     ] {
@@ -100,6 +102,32 @@ fn values_members_and_arrays_are_rows() {
         assert!(said.contains(word), "{said}");
     }
     assert_eq!(rows(r#"{"rows":[],"columns":[]}"#, &arrays), json!([]));
+    let first = json!({ "records_path": "$.rows[*]", "columns_path": "first_row" });
+    let short = br#"{"rows":[["a","b"],[1,2],[3]]}"#;
+    let said = read("application/json", short, &first).exits(65).stderr;
+    assert!(said.contains("it has 1 values, and there are 2 columns"), "{said}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_with_what_reads_them() {
+    let text = r#"[{"id":1,"v":"é"}]"#;
+    let latin: Vec<u8> = text.chars().map(|it| u8::try_from(u32::from(it)).unwrap()).collect();
+    let wide: Vec<u8> =
+        [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (bytes, encoding) in [(latin, "latin-1"), (wide, "utf-16")] {
+        let refused = read("application/json", &bytes, &json!({})).exits(65);
+        let hint = refused.stderr.lines().find(|line| line.contains("hint:")).unwrap();
+        assert!(hint.contains("`encoding`") && hint.contains(encoding), "{}", refused.stderr);
+        let outcome = read("application/json", &bytes, &json!({ "encoding": encoding })).success();
+        assert_eq!(outcome.records("s"), [json!({ "id": 1, "v": "é" })]);
+    }
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x8b, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2];
+    for kind in ["application/json", "text/csv", "application/x-ndjson"] {
+        let refused = read(kind, &gzip, &json!({})).exits(65);
+        for word in ["(compressed with gzip)", "`Content-Encoding: gzip`"] {
+            assert!(refused.stderr.contains(word), "{kind}: {}", refused.stderr);
+        }
+    }
 }
 
 #[test]

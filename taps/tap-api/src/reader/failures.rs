@@ -10,7 +10,12 @@ use crate::row::{Context, Unusable};
 use crate::stream::StreamSpec;
 use crate::told;
 
+/// How what is compressed with gzip begins, as an excerpt shows it.
+const GZIP: &str = "\u{1f}\u{fffd}\u{8}";
+
 /// Adds to a failure of an answer which request it was, and what stood there.
+///
+/// The rule: bytes that are no text are told by what they are, and a hint names what reads them.
 pub(super) fn explain(
     failure: Error,
     client: &Client,
@@ -25,8 +30,21 @@ pub(super) fn explain(
     let hinted = failure.has_hint();
     let mut failure = failure.with("request", client.shown(request));
     failure = failure.with("status", answer.status);
-    if let Some(excerpt) = client.excerpt(&answer.excerpt()) {
+    let seen = answer.excerpt();
+    if seen.starts_with(GZIP) {
+        return failure.with("answer", "(compressed with gzip)").hint(
+            "the answer is compressed, and its headers do not say so: have the API send \
+             `Content-Encoding: gzip`, or an answer that is not compressed",
+        );
+    }
+    if let Some(excerpt) = client.excerpt(&seen) {
         failure = failure.with("answer", excerpt);
+    }
+    if failure.context("reason").is_some_and(|reason| reason.contains("not UTF-8")) {
+        return failure.hint(
+            "set `encoding` of the stream to the encoding of its answers, such as `latin-1` or \
+             `utf-16`",
+        );
     }
     if hinted {
         failure
