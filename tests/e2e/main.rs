@@ -52,6 +52,7 @@ mod mapping {
     mod maps;
     mod projects;
     mod python;
+    mod streams;
     mod transformations;
 }
 

@@ -117,6 +117,7 @@ impl Layout {
         if let Some(Value::Array(required)) = self.top.get_mut("required") {
             required.retain(|name| name.as_str().is_some_and(|name| old.contains(name)));
         }
+        self.coverage = stream.coverage.clone();
         self.connect(stream);
         Ok(self.columns.len() - before)
     }

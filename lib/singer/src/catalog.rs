@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -141,6 +142,16 @@ impl Stream {
             source_stream: self.source_stream.clone().or_else(|| Some(self.name.clone())),
             ..self.clone()
         }
+    }
+
+    /// Returns what takes its place within a run. Its rows stay a part where they were one: those
+    /// of several streams may come under one name.
+    pub(crate) fn in_place_of(&self, new: &Arc<Self>) -> Arc<Self> {
+        let coverage = self.coverage.joined(&new.coverage);
+        if coverage == new.coverage {
+            return Arc::clone(new);
+        }
+        Arc::new(Self { coverage, ..Self::clone(new) })
     }
 
     /// Returns the stream with schemas of texts for columns whose values are kept as texts, though

@@ -62,6 +62,14 @@ impl Coverage {
         Self::Since(json!({ FROM: self, UNFINISHED: unfinished }))
     }
 
+    /// Returns what rows of both reads cover together: a part where one of them is a part, best one
+    /// whose bookmark says what has to be there.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let is_better = self.is_whole() || self.bookmark().is_none() && other.bookmark().is_some();
+        if is_better && other.is_part() { other.clone() } else { self.clone() }
+    }
+
     /// Returns the failure of a target that would have to take the part for all rows; `hint` is for
     /// a part that a later run makes no whole.
     pub fn refusal(&self, message: &'static str, hint: &str) -> Error {
@@ -156,6 +164,22 @@ mod tests {
             assert_eq!(part.refusal("no", "x").kind(), ErrorKind::Temporary);
         }
         assert_eq!(Coverage::limited(5, &Value::Null).refusal("no", "x").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn reads_together_are_a_part_where_one_is() {
+        let (whole, limit) = (Coverage::Whole, Coverage::limited(5, &Value::Null));
+        let (one, other) = (Coverage::since(&json!(1)), Coverage::since(&json!(2)));
+        for (first, second, both) in [
+            (&whole, &whole, &whole),
+            (&whole, &limit, &limit),
+            (&limit, &whole, &limit),
+            (&limit, &one, &one),
+            (&one, &limit, &one),
+            (&one, &other, &one),
+        ] {
+            assert_eq!(first.joined(second), *both);
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The last state that a target received: its text, and what it says of one stream.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::error::Result;
+use crate::mapper::COMBINED;
 use crate::target::FILLED_SINCE;
 
 /// A state. It is read once, however many streams ask what it says of them.
@@ -45,27 +47,36 @@ impl LastState {
         &self.value()["bookmarks"][stream]
     }
 
-    /// Returns the state with the places that have the rows of these streams in their bookmarks;
-    /// `None` where it names them already.
+    /// Returns the state with the places in its bookmarks that have the rows of these streams, each
+    /// with the stream of the tap that it came of; `None` where it names them already. What came of
+    /// several streams is said by all bookmarks that no other stream has.
     pub(crate) fn with_places<'a>(
         &self,
-        streams: impl Iterator<Item = &'a String>,
+        streams: impl Iterator<Item = (&'a str, &'a str)>,
         place: &mut dyn FnMut(&str) -> Result<Option<String>>,
     ) -> Result<Option<String>> {
         let mut state = self.value().clone();
         let Some(bookmarks) = state.get_mut("bookmarks").and_then(Value::as_object_mut) else {
             return Ok(None);
         };
+        let mut places: BTreeMap<&str, Vec<(&str, Option<String>)>> = BTreeMap::new();
+        for (of_tap, name) in streams {
+            if of_tap == COMBINED || bookmarks.contains_key(of_tap) {
+                places.entry(of_tap).or_default().push((name, place(name)?));
+            }
+        }
+        let united = places.remove(COMBINED).map(said);
+        let own: BTreeMap<&str, Option<Value>> =
+            places.into_iter().map(|(of_tap, all)| (of_tap, said(all))).collect();
         let mut changed = false;
-        for name in streams {
-            let Some(bookmark) = bookmarks.get_mut(name).and_then(Value::as_object_mut) else {
-                continue;
-            };
-            let place = place(name)?.map(Value::String);
-            if bookmark.get(FILLED_SINCE) != place.as_ref() {
+        for (name, bookmark) in bookmarks.iter_mut() {
+            let place = own.get(name.as_str()).or(united.as_ref());
+            if let (Some(place), Some(bookmark)) = (place, bookmark.as_object_mut())
+                && bookmark.get(FILLED_SINCE) != place.as_ref()
+            {
                 changed = true;
                 match place {
-                    Some(place) => drop(bookmark.insert(FILLED_SINCE.to_owned(), place)),
+                    Some(place) => drop(bookmark.insert(FILLED_SINCE.to_owned(), place.clone())),
                     None => drop(bookmark.shift_remove(FILLED_SINCE)),
                 }
             }
@@ -76,6 +87,16 @@ impl LastState {
     fn value(&self) -> &Value {
         self.value.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
     }
+}
+
+/// Returns what a bookmark says of the places of one stream, or of several by their names.
+fn said(mut all: Vec<(&str, Option<String>)>) -> Option<Value> {
+    if all.len() == 1 {
+        return all.pop()?.1.map(Value::String);
+    }
+    let known = all.into_iter().filter_map(|(name, place)| Some((name.to_owned(), place?.into())));
+    Some(Value::Object(known.collect()))
+        .filter(|all| all.as_object().is_some_and(|all| !all.is_empty()))
 }
 
 #[cfg(test)]
@@ -103,10 +124,10 @@ mod tests {
     #[test]
     fn bookmarks_name_the_places_of_their_rows() {
         let check = |state: &str, expected: Option<&str>| {
-            let streams = ["a", "b", "c"].map(str::to_owned);
+            let streams = ["a", "b", "c"].map(|name| (name, name));
             let mut place = |name: &str| Ok((name != "b").then(|| format!("{name} now")));
             let state = LastState::new(state.to_owned());
-            let marked = state.with_places(streams.iter(), &mut place).unwrap();
+            let marked = state.with_places(streams.into_iter(), &mut place).unwrap();
             assert_eq!(marked.as_deref(), expected, "{}", state.text());
         };
         check(
@@ -125,6 +146,23 @@ mod tests {
         ] {
             check(state, None);
         }
+    }
+
+    #[test]
+    fn bookmarks_of_the_tap_name_the_places_of_what_was_made_of_them() {
+        let check = |streams: &[(&str, &str)], expected: &str| {
+            let mut place = |name: &str| Ok((name != "none").then(|| format!("{name} now")));
+            let state = r#"{"bookmarks":{"a":{"n":1},"b":{"n":2}}}"#.to_owned();
+            let marked = LastState::new(state).with_places(streams.iter().copied(), &mut place);
+            let marked: Value = serde_json::from_str(&marked.unwrap().unwrap()).unwrap();
+            let found = ["a", "b"].map(|name| marked["bookmarks"][name][FILLED_SINCE].to_string());
+            assert_eq!(found.join(" "), expected, "{streams:?}");
+        };
+        check(&[("a", "renamed"), ("x", "y")], r#""renamed now" null"#);
+        check(&[("a", "a"), ("a", "copy")], r#"{"a":"a now","copy":"copy now"} null"#);
+        check(&[("a", "none"), ("a", "copy")], r#"{"copy":"copy now"} null"#);
+        check(&[(COMBINED, "all")], r#""all now" "all now""#);
+        check(&[(COMBINED, "all"), ("b", "b")], r#""all now" "b now""#);
     }
 
     #[test]

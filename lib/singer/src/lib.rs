@@ -19,6 +19,7 @@ mod file_id;
 mod fingerprint;
 pub mod future;
 pub mod generate;
+mod held_back;
 pub mod help;
 pub mod inline;
 pub mod input;

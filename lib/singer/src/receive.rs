@@ -312,6 +312,7 @@ impl Decoding {
             let known = &self.streams[at].stream;
             let is_same = known.schema == stream.schema
                 && known.keys == stream.keys
+                && known.coverage == stream.coverage
                 && known.fields == stream.fields;
             if is_same {
                 text.clone_into(&mut self.streams[at].schema);

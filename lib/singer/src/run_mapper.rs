@@ -18,6 +18,7 @@ use crate::encode::{
     Envelopes, RecordEncoder, activate_version_line, message_line, schema_message,
 };
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::held_back::HeldBack;
 use crate::intake::Intake;
 use crate::mapper::{COMBINED, Mapper, Route, Row, RowMap};
 use crate::metrics::RecordCounter;
@@ -71,6 +72,7 @@ fn run<M: Mapper>() -> Result<()> {
         untold: None,
         syncing: None,
         unjudged: Unjudged::default(),
+        held_back: HeldBack::default(),
     };
     if let Action::Plan(format) = args.action {
         let streams = plan::streams(&incoming, own.allow_empty)?;
@@ -102,6 +104,7 @@ struct Mapping<M> {
     /// The stream of the tap that is being read, where the tap says it.
     syncing: Option<String>,
     unjudged: Unjudged<(String, Word)>,
+    held_back: HeldBack,
 }
 
 struct Incoming {
@@ -203,6 +206,7 @@ impl<M: Mapper> Mapping<M> {
             let counter = RecordCounter::new(&stream.name);
             routes.push(Outgoing { stream, encoder, map: rows, counter });
         }
+        self.held_back.note(&stream, !routes.is_empty());
         let incoming = Incoming { stream, span, routes };
         match self.streams.get_mut(at) {
             Some(known) => *known = incoming,
@@ -286,6 +290,7 @@ impl<M: Mapper> Mapping<M> {
 
     fn state(&mut self, value: String, mut word: Word) -> Result<()> {
         self.turn(&mut word)?;
+        let value = self.held_back.in_state(value);
         let mut states = self.unjudged.hold((value, word));
         states.try_for_each(|(value, word)| self.send_state(&value, &word))
     }
@@ -309,6 +314,16 @@ impl<M: Mapper> Mapping<M> {
             return Ok(());
         }
         for Outgoing { stream, .. } in routes {
+            if stream.of_tap() == COMBINED {
+                crate::warn!(
+                    "W-VERSION-IGNORED",
+                    "ACTIVATE_VERSION of {} is ignored: {} has rows of other streams, too, which \
+                     must not go with those of an older version",
+                    self.streams[at].stream.name,
+                    stream.name
+                );
+                continue;
+            }
             self.pipe.send(Job::Line(activate_version_line(&stream.name, version)))?;
         }
         Ok(())

@@ -230,6 +230,7 @@ impl<T: Target> Delivery<T> {
             return Ok(());
         };
         let _within = known.span.clone().entered();
+        let stream = &known.stream.in_place_of(stream);
         known.stream = Arc::clone(stream);
         known.behind = known.behind.min(Behind::Something);
         tracing::info!("the schema of stream {} changed", known.name);

@@ -55,7 +55,7 @@ impl Place {
                 together.add(staged.ready(files, contents)?, told)
             }
             Self::Plain(plain) => {
-                plain.publish(files)?;
+                plain.publish(files, layout.coverage)?;
                 told.log("written", &plain.path().display().to_string());
                 Ok(Durability::Durable)
             }

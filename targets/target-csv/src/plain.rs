@@ -80,8 +80,12 @@ impl PlainFile {
         &self.path
     }
 
-    /// Puts the file, now durable, into its place.
-    pub fn publish(&mut self, files: Vec<DataFile>) -> Result<()> {
+    /// Puts the file, now durable, into its place. Its rows may cover less than was said first.
+    pub fn publish(&mut self, files: Vec<DataFile>, coverage: Coverage) -> Result<()> {
+        if coverage != self.claim.coverage {
+            self.claim.coverage = coverage;
+            check_replaced(&self.path, &self.claim)?;
+        }
         let [file] = <[DataFile; 1]>::try_from(files)
             .map_err(|_| Error::new(ErrorKind::Internal, "a plain file of several files"))?;
         let partial = self.partial(self.second);

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use pg::{Client, quote_literal};
+use singer::mapper::COMBINED;
 use singer::target::{FILLED_SINCE, Unchanged};
 use singer::{Error, ErrorKind, Result};
 
@@ -24,6 +25,8 @@ use crate::settings::{LoadMethod, MissingTable, Settings};
 /// How days are loaded again.
 const LOAD_DAYS: &str = "`chorus backfill TAP TARGET --from DAY --to DAY --only again \
                          --full-refresh`; in a plain pipe each day without `--state`";
+
+const GONE: &str = "cannot continue from the state: the table does not exist";
 
 /// What a state speaks of that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +46,11 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
     } else {
         let of = if had == Had::Day { "the state of each of its days" } else { "the state" };
         let empty = if is_there { "; first empty the table if its rows have no keys" } else { "" };
-        let names = streams.iter().map(|name| format!("--stream {name}")).collect::<Vec<_>>();
+        let names: String = streams.iter().map(|name| format!(" --stream {name}")).collect();
         format!(
             "read the loaded rows again: remove the bookmark of the stream from {of} (`chorus \
-             state clear ID {}`; in a plain pipe edit the file of `--state`), then run \
-             again{empty}",
-            names.join(" ")
+             state clear ID{names}`; in a plain pipe edit the file of `--state`), then run \
+             again{empty}"
         )
     };
     format!(
@@ -69,35 +71,63 @@ pub fn check(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Res
     if !mapping.goes_on() || mapping.settings.missing_table == MissingTable::Make {
         return Ok(claim);
     }
-    if exists {
-        let said = filled_since(mapping);
-        let other = "cannot continue from the state: it belongs to another table of this name";
-        if said.is_some() && memory.since(client, name)?.as_deref() != said {
-            return Err(refused(other, mapping));
-        }
-        // Rows may have been deleted for good reason, so this is no refusal.
-        let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
-        if ask::is_true(client, &asked)? {
-            singer::warn!(
-                "W-TABLE-EMPTY",
-                "table {name} is empty, although the state says that rows were loaded into it: \
-                 this run adds only the rows since the state; run once without the state to load \
-                 all rows"
-            );
-        } else if memory.is_another(client, name)? {
-            return Err(refused(other, mapping));
-        }
-        return Ok(claim);
+    if !exists {
+        return Err(refused(GONE, mapping));
     }
-    Err(refused("cannot continue from the state: the table does not exist", mapping))
+    check_there(client, memory, mapping)?;
+    Ok(claim)
+}
+
+/// Refuses a table that is there, and is not the one that the state speaks of.
+fn check_there(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> Result<()> {
+    let name = &mapping.shape.name;
+    let said = filled_since(mapping);
+    let other = "cannot continue from the state: it belongs to another table of this name";
+    if said.is_some() && memory.since(client, name)?.as_deref() != said {
+        return Err(refused(other, mapping));
+    }
+    // Rows may have been deleted for good reason, so this is no refusal.
+    let asked = format!("SELECT NOT EXISTS (SELECT FROM {})", name.sql()?);
+    if ask::is_true(client, &asked)? {
+        singer::warn!(
+            "W-TABLE-EMPTY",
+            "table {name} is empty, although the state says that rows were loaded into it: this \
+             run adds only the rows since the state; run once without the state to load all rows"
+        );
+    } else if memory.is_another(client, name)? {
+        return Err(refused(other, mapping));
+    }
+    Ok(())
+}
+
+/// Checks the same once a stream has another schema, which may say that rows go on that did not
+/// before: they are of another stream that comes under the same name. `made` tells that this run
+/// made the table.
+pub fn check_evolved(
+    (client, memory): (&mut Client, &mut Memory),
+    mapping: &Mapping,
+    (went_on, made): (bool, bool),
+) -> Result<()> {
+    if !mapping.goes_on() {
+        return Ok(());
+    }
+    if !went_on && mapping.settings.missing_table == MissingTable::Refuse {
+        if made || mapping.change.creates() {
+            return Err(refused(GONE, mapping));
+        }
+        check_there(client, memory, mapping)?;
+    }
+    warn_of_added(client, mapping)
 }
 
 #[cold]
 fn refused(message: &str, mapping: &Mapping) -> Error {
-    let (settings, stream) = (&mapping.settings, mapping.stream.name.as_str());
+    let (settings, stream) = (&mapping.settings, mapping.stream.of_tap());
     let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
     let had = if of_day { Had::Day } else { Had::Rows };
-    let advice = hint(settings, (had, !mapping.change.creates()), &[stream]);
+    // What came of several streams has the bookmarks of them all.
+    let streams = if stream == COMBINED { &[][..] } else { &[stream] };
+    let advice = hint(settings, (had, !mapping.change.creates()), streams);
     Error::new(ErrorKind::Config, message).with("table", &mapping.shape.name).hint(advice)
 }
 
@@ -106,7 +136,9 @@ fn refused(message: &str, mapping: &Mapping) -> Error {
 fn filled_since(mapping: &Mapping) -> Option<&str> {
     let from = mapping.stream.coverage.bookmark()?;
     let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
-    from[FILLED_SINCE].as_str().filter(|_| !of_day)
+    let said = &from[FILLED_SINCE];
+    // Several streams may have been made of one.
+    said.as_str().or_else(|| said[&mapping.stream.name].as_str()).filter(|_| !of_day)
 }
 
 /// Warns of a table that was filled and is gone. What replaces all rows makes it whole, and so does

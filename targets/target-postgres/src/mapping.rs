@@ -63,18 +63,10 @@ impl Mapping {
             ));
         }
         let method = method::of(&settings, stream);
-        let partition = match method {
-            LoadMethod::ReplacePartition => Some(partition_of(&settings, stream)?),
-            LoadMethod::Overwrite if stream.coverage.is_part() => {
-                return Err(stream.coverage.refusal(
-                    "cannot overwrite a table by a part of its rows",
-                    "the tap left rows out, because of a state, `max_record_count` or \
-                     `custom_where_clauses`: extract without these, or load with `upsert`; for \
-                     taps of files set `whole_tables`",
-                ));
-            }
-            _ => None,
-        };
+        let partition = (method == LoadMethod::ReplacePartition)
+            .then(|| partition_of(&settings, stream))
+            .transpose()?;
+        check_part(method, stream)?;
         Ok(Self {
             stream: stream.clone(),
             method,
@@ -236,7 +228,7 @@ impl Mapping {
         {
             return Err(changed("partition"));
         }
-        Ok(())
+        check_part(self.method, stream)
     }
 
     /// Returns the comparison of what comes with what the table keeps, where types alone do not
@@ -398,6 +390,18 @@ impl Mapping {
         }
         Ok(merge)
     }
+}
+
+/// Refuses to take a part of the rows for all of them.
+fn check_part(method: LoadMethod, stream: &Stream) -> Result<()> {
+    if method != LoadMethod::Overwrite || stream.coverage.is_whole() {
+        return Ok(());
+    }
+    Err(stream.coverage.refusal(
+        "cannot overwrite a table by a part of its rows",
+        "the tap left rows out, because of a state, `max_record_count` or `custom_where_clauses`: \
+         extract without these, or load with `upsert`; for taps of files set `whole_tables`",
+    ))
 }
 
 /// Returns the value of a column that we fill, from the staging row `s`.

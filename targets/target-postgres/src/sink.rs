@@ -442,15 +442,15 @@ impl Sink for PostgresSink {
 
     fn evolve(&mut self, session: &mut Session, stream: &Stream) -> Result<()> {
         self.mapping.check_evolution(stream)?;
-        // Rows of the old schema say nothing about columns that come now.
+        // Old rows say nothing about columns that come now.
         self.commit(session)?;
         self.settle(session)?;
         self.leave_direct(session)?;
+        let went_on = (self.mapping.goes_on(), self.made);
         let connection = session.connection(self.route.role());
         self.fields = self.mapping.adopt(connection.idle()?, stream)?;
-        if self.mapping.goes_on() {
-            lost::warn_of_added(connection.idle()?, &self.mapping)?;
-        }
+        lost::check_evolved(session.remembering()?, &self.mapping, went_on)?;
+        let connection = session.connection(self.route.role());
         let staged = match &mut self.stage {
             Some(stage) => stage.reshape(connection, self.mapping.staged(), &self.fields),
             None => Ok(()),

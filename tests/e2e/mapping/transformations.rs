@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use support::folder;
 use support::messages::Lines;
 use support::python::TRANSFORM_FIELD;
 use support::run::{Outcome, ours};
@@ -87,6 +88,7 @@ fn what_cannot_be_transformed_is_refused() {
     refuses(of("nmae", "HASH"), 78, "a property that is not there");
     refuses(of("number", "HASH"), 78, "cannot transform a property of this type");
     refuses(of("id", "SET-NULL"), 78, "a key property cannot be None");
+    refuses(of("id", "MASK-NUMBER"), 78, "a key property cannot be masked");
     let mut odd = of("name", "HASH");
     odd["when"] = json!([{ "column": "mail", "regex_match": "(" }]);
     refuses(odd, 78, "cannot read a regular expression");
@@ -120,4 +122,29 @@ fn a_stream_is_known_by_the_name_of_the_tap_and_an_entry_that_nothing_meets_is_t
         assert_eq!(shows(&outcome), shown, "{maps} {name}: {}", outcome.text());
         assert_eq!(told(&outcome), warned, "{maps} {name}: {}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_text_or_a_list_in_the_place_of_an_object_is_rejected() {
+    let input = Lines::default().schema("t", &json!({ "id": { "type": "integer" }, "o": {} }), &[]);
+    let objects = [
+        json!({ "s": "secret" }),
+        json!([{ "s": "secret" }]),
+        json!("{\"s\": \"secret\"}"),
+        json!({ "s": null }),
+        Value::Null,
+        json!(7),
+    ];
+    let rows = objects.iter().zip(1..).map(|(object, id)| json!({ "id": id, "o": object }));
+    let input = rows.fold(input, |lines, row| lines.record("t", &row));
+    let one = json!({
+        "tap_stream_name": "t", "field_id": "o", "field_paths": ["s"], "type": "HASH" });
+    let folder = folder();
+    let rejects = folder.path().join("rejects.jsonl");
+    let settings = json!({ "transformations": [one], "max_rejects": 2, "rejects_file": rejects });
+    let outcome = ours("map-streams").config(&settings).input(input.0).go().success();
+    assert!(!outcome.text().contains("secret"), "{}", outcome.text());
+    assert_eq!(outcome.records("t").len(), 4);
+    let rejects = std::fs::read_to_string(rejects).unwrap();
+    assert!(rejects.contains("there is no object that could have `s`"), "{rejects}");
 }

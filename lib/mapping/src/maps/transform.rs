@@ -258,8 +258,14 @@ fn field(
             .with("type", stream.columns[column].types.words())
             .hint("texts can be hashed and masked, dates MASK-DATE, numbers MASK-NUMBER"));
     }
-    if change == Change::Null && stream.keys.contains(&one.field_id) {
-        return Err(Error::new(ErrorKind::Config, "a key property cannot be None")
+    // Rows whose keys became equal would be one row in the target.
+    if !matches!(change, Change::Hash(_)) && stream.keys.contains(&one.field_id) {
+        let message = match change {
+            Change::Null => "a key property cannot be None",
+            _ => "a key property cannot be masked: keys of other rows would become the same",
+        };
+        return Err(Error::new(ErrorKind::Config, message)
+            .with("type", &one.kind)
             .hint("remove the transformation, or hash the key"));
     }
     let test = |(condition, pattern): (&Condition, &Option<Regex>)| {
@@ -317,7 +323,8 @@ impl Field {
         Ok(value)
     }
 
-    /// Changes what lies at a path; what is not there stays away.
+    /// Changes what lies at a path; what is not there stays away. A text or a list in the place of
+    /// an object may hold what is to be hidden.
     fn within<'a>(&self, value: Value<'a>, path: &[&str]) -> Result<Value<'a>, Fault> {
         let Some((first, rest)) = path.split_first() else { return self.change.of(&value) };
         Ok(match value {
@@ -328,12 +335,16 @@ impl Field {
                 });
                 Value::dict(pairs.collect::<Result<_, Fault>>()?)
             }
-            Value::List(values) => {
+            Value::List(values) if first.parse::<usize>().is_ok() => {
                 let values = Rc::unwrap_or_clone(values).into_iter().enumerate();
                 let values = values.map(|(at, value)| {
                     if first.parse() == Ok(at) { self.within(value, rest) } else { Ok(value) }
                 });
                 Value::list(values.collect::<Result<_, Fault>>()?)
+            }
+            Value::Text(_) | Value::List(_) => {
+                return Err(Fault::of(format!("there is no object that could have `{first}`"))
+                    .hint("name the place in a list by its number, such as `items/0/name`"));
             }
             other => other,
         })

@@ -47,7 +47,9 @@ impl<T: Target> Delivery<T> {
         if !T::KNOWS_PLACES || !self.ours {
             return Ok(None);
         }
-        let written = self.streams.iter().map(|stream| &stream.name).filter(|_| !only_found);
-        state.with_places(written.chain(&self.found), &mut |name| self.target.place(name))
+        let written = self.streams.iter().filter(|_| !only_found);
+        let written = written.map(|stream| (stream.of_tap.as_str(), stream.name.as_str()));
+        let found = self.found.iter().map(|name| (name.as_str(), name.as_str()));
+        state.with_places(written.chain(found), &mut |name| self.target.place(name))
     }
 }

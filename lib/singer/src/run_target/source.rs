@@ -10,6 +10,7 @@ use tracing::Span;
 use crate::batch::{Batch, Envelope};
 use crate::catalog::Stream;
 use crate::error::{Context as _, ErrorKind, Result};
+use crate::held_back::HeldBack;
 use crate::inline::Stages;
 use crate::log as stderr;
 use crate::mapper::{Route, Row, RowMap};
@@ -51,6 +52,7 @@ impl Source {
             names: BTreeMap::new(),
             syncing: None,
             unjudged: Unjudged::default(),
+            held_back: HeldBack::default(),
             spare,
             give_back,
         };
@@ -104,6 +106,7 @@ struct Mapped {
     /// The stream of the tap that is being read, where the tap says it.
     syncing: Option<String>,
     unjudged: Unjudged<(String, Word)>,
+    held_back: HeldBack,
     spare: Receiver<Batch>,
     give_back: SyncSender<Batch>,
 }
@@ -130,6 +133,7 @@ impl Mapped {
             Event::Rows(at, batch) => return self.rows(at, batch, ready),
             Event::State(value, word) => {
                 let word = self.turn(word)?;
+                let value = self.held_back.in_state(value);
                 let states = self.unjudged.hold((value, word));
                 ready.extend(states.map(|(value, word)| Event::State(value, word)));
             }
@@ -178,6 +182,7 @@ impl Mapped {
                 }
             }
         }
+        self.held_back.note(&stream, !routes.is_empty());
         let incoming = Incoming { stream, span, routes };
         match self.streams.get_mut(at) {
             Some(known) => *known = incoming,
