@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use pg::{Client, quote_literal};
 use singer::mapper::COMBINED;
 use singer::target::{FILLED_SINCE, Unchanged};
-use singer::{Error, ErrorKind, Result};
+use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::ask;
 use crate::filler::Filler;
@@ -100,21 +100,28 @@ fn check_there(client: &mut Client, memory: &mut Memory, mapping: &Mapping) -> R
     Ok(())
 }
 
-/// Checks the same once a stream has another schema, which may say that rows go on that did not
-/// before: they are of another stream that comes under the same name. `made` tells that this run
-/// made the table.
+/// Refuses another schema of a stream where it says that rows go on that did not before, as those
+/// of another stream come under the same name, and `made` or planned is the table only by this run.
+pub fn check_evolution(mapping: &Mapping, stream: &Stream, made: bool) -> Result<()> {
+    mapping.check_evolution(stream)?;
+    let begins = stream.coverage.bookmark().is_some() && !mapping.goes_on();
+    let is_new = made || mapping.change.creates();
+    if begins && is_new && mapping.settings.missing_table == MissingTable::Refuse {
+        return Err(refused(GONE, mapping));
+    }
+    Ok(())
+}
+
+/// Checks the table once a stream has another schema; `went_on` tells that its rows went on before.
 pub fn check_evolved(
     (client, memory): (&mut Client, &mut Memory),
     mapping: &Mapping,
-    (went_on, made): (bool, bool),
+    went_on: bool,
 ) -> Result<()> {
     if !mapping.goes_on() {
         return Ok(());
     }
     if !went_on && mapping.settings.missing_table == MissingTable::Refuse {
-        if made || mapping.change.creates() {
-            return Err(refused(GONE, mapping));
-        }
         check_there(client, memory, mapping)?;
     }
     warn_of_added(client, mapping)

@@ -441,12 +441,12 @@ impl Sink for PostgresSink {
     }
 
     fn evolve(&mut self, session: &mut Session, stream: &Stream) -> Result<()> {
-        self.mapping.check_evolution(stream)?;
+        lost::check_evolution(&self.mapping, stream, self.made)?;
         // Old rows say nothing about columns that come now.
         self.commit(session)?;
         self.settle(session)?;
         self.leave_direct(session)?;
-        let went_on = (self.mapping.goes_on(), self.made);
+        let went_on = self.mapping.goes_on();
         let connection = session.connection(self.route.role());
         self.fields = self.mapping.adopt(connection.idle()?, stream)?;
         lost::check_evolved(session.remembering()?, &self.mapping, went_on)?;
