@@ -119,7 +119,7 @@ impl Outbox {
     pub(crate) fn close_stream(&mut self) -> Result<Closed> {
         let Some(mut stream) = self.open.pop() else { return Ok(Closed::default()) };
         let count = Rows::new(&mut self.shared, &mut stream).finish()?;
-        Ok(Closed { count, left_out: stream.left_out, lacks: stream.lacks })
+        Ok(Closed { count, left_out: stream.part || stream.left_out, lacks: stream.lacks })
     }
 
     pub(crate) fn state(&mut self) -> &mut State {

@@ -110,7 +110,7 @@ impl<'run> Rows<'run> {
     /// Says, before the first row, which rows come, so that a target does not treat a part of the
     /// rows as all rows. The last call counts.
     pub fn cover(&mut self, coverage: &Coverage) {
-        self.open.left_out |= coverage.is_part();
+        self.open.part = coverage.is_part();
         for schema in self.open.schemas.iter_mut().filter_map(Value::as_object_mut) {
             match coverage.value() {
                 Some(part) => schema.insert(Coverage::MEMBER.to_owned(), part.clone()),

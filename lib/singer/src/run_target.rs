@@ -402,8 +402,7 @@ impl<T: Target> Delivery<T> {
         if let Some(mut sink) = stream.sink.take() {
             stream.goes_on = sink.may_go_on();
             if let Some(version) = stream.version {
-                // A row that did not come may still be there in the source, and those that came in
-                // this run are.
+                // A row that did not come may still be in the source; those of this run are.
                 let doubt = if self.rejects.has_some_of(&stream.name) {
                     Some("some of its records were rejected")
                 } else if !verified && stream.behind == Behind::Nothing {
@@ -429,7 +428,9 @@ impl<T: Target> Delivery<T> {
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
             let lacks = stream.lacks || self.rejects.has_some_of(&stream.name);
-            let completed = sink.complete(self.target.shared(), End { verified, lacks, state });
+            let stated = verified || stream.behind != Behind::Nothing;
+            let end = End { verified, lacks, stated, state };
+            let completed = sink.complete(self.target.shared(), end);
             if completed.with("stream", &stream.name)? == Durability::Together {
                 (stream.waits, stream.dirty) = (true, true);
                 self.waiting.get_or_insert_with(Instant::now);

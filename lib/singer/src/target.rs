@@ -144,6 +144,8 @@ pub struct End {
     pub verified: bool,
     /// Rows of it were left out on the way, such as rejects.
     pub lacks: bool,
+    /// A state came behind its last row, so that the rows may be all; else the input just ended.
+    pub stated: bool,
     /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }

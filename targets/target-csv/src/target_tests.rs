@@ -46,7 +46,7 @@ fn dated(settings: &mut Settings) {
     settings.datestamp = Some("2024-02-29".to_owned());
 }
 
-const END: End = End { verified: true, lacks: false, state: None };
+const END: End = End { verified: true, lacks: false, stated: true, state: None };
 
 fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
     let mut target = open(folder, dated);

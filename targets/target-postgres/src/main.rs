@@ -15,6 +15,7 @@ mod facts;
 mod fields;
 mod filler;
 mod forget;
+mod gone;
 mod grants;
 mod guarded;
 mod guards;

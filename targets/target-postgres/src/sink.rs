@@ -297,7 +297,7 @@ impl PostgresSink {
         if may_wait && rows < 2 * self.waiting_rows {
             return Ok(());
         }
-        match self.commit_rows(session, false) {
+        match self.commit_rows(session, None) {
             Err(refused) if may_wait && sqlstate(&refused) == Some(FOREIGN_KEY_VIOLATION) => {
                 self.route = Route::Staged(Role::Shared);
                 self.waiting_rows = rows;
@@ -311,22 +311,20 @@ impl PostgresSink {
     }
 
     /// Commits the rows since the last time.
-    fn commit_rows(&mut self, session: &mut Session, last: bool) -> Result<()> {
+    fn commit_rows(&mut self, session: &mut Session, end: Option<&End>) -> Result<()> {
         self.settle(session)?;
         let route = std::mem::replace(&mut self.route, Route::Open);
-        self.merge(session, &route, last).map_err(|failure| self.mapping.located(failure))?;
+        self.merge(session, &route, end).map_err(|failure| self.mapping.located(failure))?;
         self.made |= self.mapping.change.creates();
         self.mapping.change.statements.clear();
-        if let Route::Staged(_) = route {
-            self.fresh = Some(false);
-        }
+        self.fresh = if matches!(route, Route::Staged(_)) { Some(false) } else { self.fresh };
         Ok(())
     }
 
     /// Merges what is staged, in one transaction with the rows that went straight into the table
     /// and the changes of the table itself.
-    fn merge(&mut self, session: &mut Session, route: &Route, last: bool) -> Result<()> {
-        let role = route.role();
+    fn merge(&mut self, session: &mut Session, route: &Route, end: Option<&End>) -> Result<()> {
+        let (role, last) = (route.role(), end.is_some());
         if last && role == Role::Shared && self.mapping.replaces() {
             self.open_stage(session, role)?;
         }
@@ -338,6 +336,7 @@ impl PostgresSink {
             load: stage.map(|stage| (stage.rows(), stage.any_absent())),
             added_to: (role == Role::Direct).then_some(self.counts.inserted),
             merge: mapping.merge(&name, session.started_ms())?,
+            end,
             version: self.version.filter(|_| last),
             // The next rows may go straight into the table, on the other connection.
             drops: last || role == Role::Direct || mapping.method == LoadMethod::AppendOnly,
@@ -464,19 +463,19 @@ impl Sink for PostgresSink {
             return Ok(Durability::OnComplete);
         }
         if !matches!(self.route, Route::Open) {
-            self.commit_rows(session, false)?;
+            self.commit_rows(session, None)?;
         }
         Ok(Durability::Durable)
     }
 
-    fn complete(&mut self, session: &mut Session, _end: End) -> Result<Durability> {
+    fn complete(&mut self, session: &mut Session, end: End) -> Result<Durability> {
         if self.join(session).map_err(|failure| self.mapping.located(failure))? {
             if session.is_together_full() {
                 session.commit_together()?;
             }
             return Ok(Durability::Together);
         }
-        self.commit_rows(session, true)?;
+        self.commit_rows(session, Some(&end))?;
         session.end(&mut self.order)?;
         self.counts.tell(&self.mapping.shape.name, self.made);
         Ok(Durability::Durable)

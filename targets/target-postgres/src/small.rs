@@ -161,6 +161,7 @@ impl Small {
             load: None,
             added_to: Some(0),
             merge,
+            end: None,
             version: load.version,
             drops: true,
             claim: load.claim.as_ref(),

@@ -2,7 +2,7 @@
 //! remembered of it.
 
 use pg::Client;
-use singer::{Error, ErrorKind, Result};
+use singer::{End, Result};
 
 use crate::counts::Counts;
 use crate::load::Load;
@@ -12,7 +12,7 @@ use crate::merge::Merge;
 use crate::order::{Newest, Order};
 use crate::settings::LoadMethod;
 use crate::stage::Stage;
-use crate::{checks, guarded};
+use crate::{checks, gone, guarded};
 
 /// What one transaction does.
 pub struct Work<'a> {
@@ -25,6 +25,8 @@ pub struct Work<'a> {
     pub added_to: Option<u64>,
     /// The SQL of the merge.
     pub merge: Merge,
+    /// How the stream ended, where it has.
+    pub end: Option<&'a End>,
     /// A version that becomes active.
     pub version: Option<i64>,
     /// Whether the staging table is not needed any more.
@@ -79,8 +81,8 @@ impl Work<'_> {
             }
             self.warn_of_repeated(counts);
             checks::filled(client, merge)?;
-            if mapping.replaces_by_part() && counts.deleted > 0 {
-                return Err(part_of_partition(counts.deleted));
+            if self.added_to.is_none() {
+                gone::check(mapping, self.end, counts.deleted)?;
             }
         }
         if let Some(version) = self.version {
@@ -123,15 +125,4 @@ impl Work<'_> {
             );
         }
     }
-}
-
-#[cold]
-fn part_of_partition(missing: u64) -> Error {
-    Error::new(ErrorKind::Config, "cannot replace a partition by a part of its rows")
-        .with("rows that would be lost", missing)
-        .hint(
-            "the tap left rows out, because of a state or `max_record_count`: run with the same \
-             state and settings as in the first load of this day, or without them, or load with \
-             `upsert`",
-        )
 }

@@ -335,3 +335,81 @@ fn what_the_operator_says_of_a_partition_is_not_contradicted() {
     let more = json!({ "load_method": "upsert", "source": "other" });
     pipe_succeeds(tap, to_database(&target, &more));
 }
+
+#[test]
+fn a_load_that_replaces_rows_does_not_remove_those_of_rejects() {
+    let set_aside = json!({ "max_rejects": 5 });
+    let refused = |outcome: &Outcome, removed: &str| {
+        fails(outcome, &[65]);
+        let told = format!("rows that would be removed: {removed}");
+        assert!(outcome.stderr.contains(&told), "{told}: {}", outcome.stderr);
+    };
+    let by_day = json!({ "load_method": "replace-partition", "source": "s", "datestamp": DAY });
+    for (method, keys) in [
+        (json!({ "load_method": "overwrite" }), &["id"][..]),
+        (json!({ "load_method": "overwrite" }), &[]),
+        (by_day.clone(), &["id"]),
+        (by_day.clone(), &[]),
+    ] {
+        let target = database("rejected");
+        let load = |lines: Lines| to_database(&target, &method).config(&set_aside).input(lines.0);
+        let schema = || Lines::default().syncing("t").schema("t", &columns(), keys);
+        let wrong = |lines: Lines, id: i64| lines.record("t", &json!({ "id": id, "name": 5 }));
+        // Where nothing is removed, the other rows are loaded.
+        load(wrong(schema().row(1, "a").row(2, "b"), 9).done()).go().success();
+        load(wrong(schema().row(1, "a").row(2, "b").row(3, "c"), 9).done()).go().success();
+        refused(&load(wrong(schema().row(1, "a").row(3, "c"), 2).done()).go(), "1");
+        refused(&load(wrong(wrong(wrong(schema(), 1), 2), 3).done()).go(), "3");
+        assert_eq!(ids(&target), "1,2,3", "{method}");
+        // A mapper rejects one.
+        let cut = json!({ "t": { "name": "str(int(name))" } });
+        let run = |syncing: Value| {
+            let run = json!({ "id": "r", "ended": syncing.is_null() });
+            json!({ "bookmarks": {}, "currently_syncing": syncing, "syncing_run": run })
+        };
+        let lines = Lines::default().state(&run(json!("t"))).schema("t", &columns(), keys);
+        let lines = lines.row(1, "7").row(3, "c").state(&run(json!(null)));
+        let mapper = ours("map-streams").set("stream_maps", cut.to_string()).config(&set_aside);
+        refused(&load(Lines(mapper.input(lines.0).go().success().stdout)).go(), "");
+        assert_eq!(ids(&target), "1,2,3", "{method}");
+        load(schema().row(3, "c").done()).go().success();
+        assert_eq!(ids(&target), "3", "{method}");
+    }
+    // The tap rejects one.
+    let (source, target) = (database("rejecting_source"), database("rejecting_target"));
+    source.psql(
+        "CREATE TABLE t (id integer PRIMARY KEY, n double precision);
+         INSERT INTO t VALUES (1, 1), (2, 2)",
+    );
+    let tap = || from_database(&source, &set_aside).set("nan_policy", "fail");
+    let into = || to_database(&target, &by_day);
+    pipe_succeeds(tap(), into());
+    source.psql("UPDATE t SET n = 'NaN' WHERE id = 2");
+    refused(&pipe(tap(), into()).1, "1");
+    assert_eq!(ids(&target), "1,2");
+}
+
+#[test]
+fn rows_removed_by_an_input_that_says_no_end_are_told() {
+    let target = database("no_end");
+    let method = json!({ "load_method": "overwrite" });
+    let load = |lines: Lines| to_database(&target, &method).input(lines.0);
+    let schema = || Lines::default().schema("t", &columns(), &["id"]);
+    let told = "W-END-UNSURE";
+    for (lines, is_told, left) in [
+        (schema().row(1, "a").row(2, "b"), false, "1,2"),
+        (schema().row(1, "a").row(2, "b").row(3, "c"), false, "1,2,3"),
+        (schema().row(1, "a").row(2, "b"), true, "1,2"),
+        (schema().row(1, "a").state(&json!({ "any": 1 })), false, "1"),
+        (schema(), true, ""),
+    ] {
+        if is_told {
+            let denied = load(lines.clone()).args(["--deny-warnings", told]).go();
+            assert_ne!(denied.code, 0, "{}", denied.stderr);
+            assert_ne!(ids(&target), left);
+        }
+        let outcome = load(lines).go().success();
+        assert_eq!(outcome.stderr.contains(told), is_told, "{}", outcome.stderr);
+        assert_eq!(ids(&target), left);
+    }
+}

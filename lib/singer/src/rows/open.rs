@@ -40,7 +40,9 @@ pub(crate) struct OpenStream {
     pub decoder: Option<RecordDecoder>,
     pub deselected: Vec<String>,
     pub prunings: Vec<Option<Pruning>>,
-    /// Rows of the stream were left out: by a limit, as rejects, or because a bookmark covers them.
+    /// Its SCHEMA says that the rows are a part of what there is.
+    pub part: bool,
+    /// Rows of the stream were left out that no SCHEMA names: by a limit, or as rejects.
     pub left_out: bool,
     /// Why the source may lack rows.
     pub lacks: Option<&'static str>,
@@ -111,6 +113,7 @@ impl OpenStream {
             decoder: None,
             deselected: deselected.clone(),
             prunings: prunings.clone(),
+            part: false,
             left_out: false,
             lacks: None,
             reads_files: false,

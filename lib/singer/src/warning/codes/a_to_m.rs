@@ -135,6 +135,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
          page limits of the API.",
     ),
     (
+        "W-END-UNSURE",
+        "A load removes rows that did not come, and the input ended without a state after its \
+         records, so it may have been cut. Check the tap, or set `require_complete`.",
+    ),
+    (
         "W-ERROR-IN-ANSWER",
         "An answer of the API reports an error outside its records, or `error_in_answer: warn` \
          accepts such an answer. Read the error in the warning.",
