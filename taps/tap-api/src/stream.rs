@@ -4,7 +4,7 @@ mod checks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use files::json::RecordsPath;
 use files::{ShortText, TextEncoding};
@@ -135,6 +135,8 @@ pub struct Warned {
     pub map: AtomicBool,
     /// Members of an object are records without their names.
     pub names: AtomicBool,
+    /// There are fewer records than the API has announced.
+    pub count: AtomicBool,
     /// Pages have fewer records than asked for.
     pub size: AtomicBool,
     /// The place of the total has no number.
@@ -143,6 +145,15 @@ pub struct Warned {
     pub failure: AtomicBool,
     /// The only column of CSV is probably several.
     pub delimiter: AtomicBool,
+}
+
+impl Warned {
+    /// Tells whether the API may have more records than were read.
+    pub fn of_more(&self) -> bool {
+        [&self.more, &self.before, &self.lists, &self.count, &self.failure]
+            .iter()
+            .any(|flag| flag.load(Ordering::Relaxed))
+    }
 }
 
 /// The position of the parent among the specs, and which column comes from which property.

@@ -142,8 +142,7 @@ impl Tap for TapApi {
         }
         if let Some(cut) = late.pop_if(|late| !late.is_done() || late.is_cut()) {
             bookmarks.tell(&cut, rows);
-            nested::warn(&self.specs, at, stream);
-            full::warn(&self.specs, at);
+            self.tell_more(at, stream, rows);
             return Ok(());
         }
         loop {
@@ -168,8 +167,7 @@ impl Tap for TapApi {
             (whole_slice, end) = (step == Step::Slice, step == Step::End);
         }
         bookmarks.tell(&reader, rows);
-        nested::warn(&self.specs, at, stream);
-        full::warn(&self.specs, at);
+        self.tell_more(at, stream, rows);
         Ok(())
     }
 
@@ -205,6 +203,15 @@ impl Tap for TapApi {
 }
 
 impl TapApi {
+    /// Says what the API may have beside the rows that were read: none of it is taken for gone.
+    fn tell_more(&self, at: usize, stream: &Stream, rows: &mut Rows<'_>) {
+        nested::warn(&self.specs, at, stream);
+        full::warn(&self.specs, at);
+        if self.specs[at].warned.of_more() {
+            rows.lack_rows("the API may have more records than were read");
+        }
+    }
+
     /// Returns where the stream stands among the specs.
     fn position(&self, stream: &Stream) -> Result<usize> {
         self.specs.iter().position(|spec| spec.name == stream.id).ok_or_else(|| {

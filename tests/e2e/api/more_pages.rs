@@ -468,3 +468,21 @@ fn a_list_among_several_that_has_more_is_told() {
     let edges = json!([{ "cursor": "k", "node": { "id": 1, "has_more": true }, "has_more": true }]);
     check("$.data[*].node", edges, false);
 }
+
+#[test]
+fn no_version_is_activated_where_there_may_be_more() {
+    let two = json!([{ "id": 1 }, { "id": 2 }]);
+    let emits = json!({ "emit_activate_version_messages": true });
+    for (answer, is_whole) in [
+        (json!({ "data": two }), true),
+        (json!({ "data": two, "has_more": true }), false),
+        (json!({ "data": two, "error": "the query has timed out" }), false),
+    ] {
+        let web = Web::replies(vec![Reply::json(&answer)]);
+        let stream = json!({ "path": "items", "records_path": "$.data[*]" });
+        let outcome = tap_api(&web.url, &stream, &emits).go().success();
+        assert_eq!(outcome.text().contains("ACTIVATE_VERSION"), is_whole, "{}", outcome.stderr);
+        // A target that would replace all rows learns it, too.
+        assert_eq!(outcome.text().contains("\"left_out\":true"), !is_whole, "{}", outcome.text());
+    }
+}

@@ -327,6 +327,7 @@ pub(super) fn close(spec: &StreamSpec, pager: &Pager) -> bool {
     spec.learn(pager.known());
     let missing = pager.missing(&spec.paging);
     if let Some((total, received)) = missing {
+        spec.warned.count.store(true, Ordering::Relaxed);
         singer::warn!(
             "W-COUNT-DIFFERS",
             "stream {}: the API says that there are {total} records, but sent {received}",
