@@ -203,8 +203,7 @@ impl<T: Target> Delivery<T> {
         Ok(incoming.next())
     }
 
-    /// Makes the rows of completed streams durable that wait for that, and prints the state that
-    /// waits for them.
+    /// Makes the rows of completed streams durable that wait, and prints the state that waits.
     fn commit_waiting(&mut self) -> Result<()> {
         if self.waiting.take().is_none() {
             return Ok(());
