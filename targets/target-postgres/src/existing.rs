@@ -20,6 +20,8 @@ pub struct Existing {
     pub columns: Vec<ExistingColumn>,
     /// The columns of each unique index that ON CONFLICT can use; the primary key first.
     pub unique: Vec<Vec<String>>,
+    /// The columns of its primary key.
+    pub primary: Vec<String>,
     /// Whether it has a primary key.
     pub has_primary_key: bool,
     /// Whether that is checked at the COMMIT, so that ON CONFLICT cannot use it.
@@ -90,6 +92,7 @@ impl Existing {
     /// Gives columns other names, as they are to have.
     pub fn rename(&mut self, renames: &[[String; 2]]) {
         let keys = self.unique.iter_mut().flatten().chain(&mut self.partitioned_by);
+        let keys = keys.chain(&mut self.primary);
         for name in self.columns.iter_mut().map(|column| &mut column.name).chain(keys) {
             if let Some([_, new]) = renames.iter().find(|[old, _]| old == name) {
                 name.clone_from(new);
@@ -110,7 +113,10 @@ impl Existing {
         )?;
         let mut last = None;
         for row in &keys {
-            self.has_primary_key |= row.get(1) == Some("t");
+            if row.get(1) == Some("t") {
+                self.has_primary_key = true;
+                self.primary.push(row.get(2).unwrap_or_default().to_owned());
+            }
             if row.get(3) != Some("t") {
                 self.is_deferrable = true;
                 continue;

@@ -5,6 +5,7 @@ mod adopt;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use pg::failure::sqlstate;
 use pg::{quote_ident, quote_literal};
 use singer::{Error, ErrorKind, Result, Stream};
 
@@ -194,11 +195,28 @@ impl Mapping {
         if failure.context("stream").is_some() {
             return failure;
         }
-        let failure = failure.with("stream", &self.stream.name);
+        let failure = self.without_key(failure).with("stream", &self.stream.name);
         if failure.context("table").is_some_and(|table| table.contains('.')) {
             return failure;
         }
         failure.with("into", &self.shape.name)
+    }
+
+    /// Says what helps where a row has no value for a column of the primary key: such a column is
+    /// never null, so the statement for other columns would fail.
+    fn without_key(&self, failure: Error) -> Error {
+        let is_key = |name: &str| self.change.primary.iter().any(|column| column == name);
+        if sqlstate(&failure) != Some("23502") || !failure.context("column").is_some_and(is_key) {
+            return failure;
+        }
+        let days = self.change.has_days && self.partition.is_none();
+        failure.hint(if days {
+            "the table holds days, and each day may have the same key: load by \
+             `replace-partition`, or into another table or schema"
+        } else {
+            "the column belongs to the primary key of the table, so each row needs a value: let \
+             the stream give it one, or load into another table or schema"
+        })
     }
 
     /// Returns the columns of the table that get nothing, for another one has their values.

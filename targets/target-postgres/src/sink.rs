@@ -312,7 +312,7 @@ impl PostgresSink {
 
     /// Commits the rows since the last time.
     fn commit_rows(&mut self, session: &mut Session, end: Option<&End>) -> Result<()> {
-        self.settle(session)?;
+        self.settle(session).map_err(|failure| self.mapping.located(failure))?;
         let route = std::mem::replace(&mut self.route, Route::Open);
         self.merge(session, &route, end).map_err(|failure| self.mapping.located(failure))?;
         self.made |= self.mapping.change.creates();
@@ -421,7 +421,8 @@ impl Sink for PostgresSink {
             }
             Route::Direct(direct) => {
                 let connection = session.connection(Role::Direct);
-                let sent = direct.write(connection, &mut self.fields, incoming)?;
+                let sent = direct.write(connection, &mut self.fields, incoming);
+                let sent = sent.map_err(|failure| self.mapping.located(failure))?;
                 let rows = direct.rows();
                 self.sent(session, sent, batch, rejects)?;
                 rows

@@ -1,5 +1,7 @@
 //! The table as it is, the table as the stream needs it, and the DDL between the two.
 
+mod way;
+
 use pg::failure::sqlstate;
 use pg::{Client, quote_ident};
 use singer::{Column, Context, Error, ErrorKind, Result};
@@ -53,6 +55,8 @@ pub struct TableChange {
     pub fixed: Vec<bool>,
     /// Whether the table has the columns of a partition already.
     pub has_days: bool,
+    /// The columns of its primary key.
+    pub primary: Vec<String>,
     /// Whether ON CONFLICT can use the conflict columns.
     pub unique: bool,
     /// Whether rows are in several tables: inserts cannot return system columns, and two rows may
@@ -197,6 +201,7 @@ impl Shape {
         let changes = !change.statements.is_empty();
         let checked = existing.relatives.check(self.method, self.removes, changes);
         checked.with("stream", &self.stream).with("table", &self.name)?;
+        change.primary.clone_from(&existing.primary);
         match self.check_keys(&existing, &table, &mut change) {
             Err(misfit) if plans => change.misfits.key = Some(misfit),
             checked => checked?,
@@ -386,31 +391,6 @@ impl Shape {
             .refusal(ErrorKind::Data, message)
             .with("key of the stream", self.conflict.join(", "))
             .hint(self.way_to_a_key(existing, &statement)))
-    }
-
-    /// Says what to do about a table that is not unique by the key of the stream.
-    fn way_to_a_key(&self, existing: &Existing, statement: &str) -> String {
-        let has = |name: &&String| existing.columns.iter().any(|column| column.name == **name);
-        if !self.partitioned && existing.columns.iter().any(|column| column.name == DATESTAMP) {
-            return "the table holds days, and each day may have the same key: load by \
-                    `replace-partition`, or into another table or schema"
-                .to_owned();
-        }
-        if existing.partitioned_by.iter().any(|column| !self.conflict.contains(column)) {
-            return "a unique key of a partitioned table must have all columns of its partition \
-                    key: load by `append-only`, or into another table or schema"
-                .to_owned();
-        }
-        match self.conflict.iter().find(|name| !has(name)) {
-            Some(missing) => format!(
-                "the table has no column {missing}, because another stream or another \
-                 `load_method` created it: load into another table or schema"
-            ),
-            None => format!(
-                "load into another table or schema or, if no two rows have the same key, run: \
-                 {statement}"
-            ),
-        }
     }
 
     fn refusal(&self, kind: ErrorKind, message: &str) -> Error {
