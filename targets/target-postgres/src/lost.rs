@@ -46,7 +46,7 @@ fn hint(settings: &Settings, (had, is_there): (Had, bool), streams: &[&str]) -> 
     } else {
         let of = if had == Had::Day { "the state of each of its days" } else { "the state" };
         let empty = if is_there { "; first empty the table if its rows have no keys" } else { "" };
-        let names: String = streams.iter().map(|name| format!(" --stream {name}")).collect();
+        let names = streams.iter().fold(String::new(), |names, name| names + " --stream " + name);
         format!(
             "read the loaded rows again: remove the bookmark of the stream from {of} (`chorus \
              state clear ID{names}`; in a plain pipe edit the file of `--state`), then run \
