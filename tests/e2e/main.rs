@@ -46,6 +46,7 @@ mod conformance {
 /// `map-streams`.
 mod mapping {
     mod both_ways;
+    mod fakes;
     mod faults;
     mod forget;
     mod inline;

@@ -10,6 +10,7 @@ mod code;
 mod compile;
 mod decimal;
 mod eval;
+mod faker;
 mod fault;
 mod functions;
 mod given;
@@ -22,6 +23,7 @@ mod moment_text;
 mod number;
 mod parse;
 mod percent;
+mod place;
 mod show;
 mod size;
 mod slice;
@@ -29,16 +31,19 @@ mod text;
 mod value;
 mod weight;
 
+use std::rc::Rc;
+
 use singer::Row;
 
 use code::{Code, Step};
 use eval::Scene;
 
-pub(crate) use code::Place;
 pub(crate) use compile::Scope;
 pub(crate) use eval::of_cell;
+pub(crate) use faker::{Fakes, Locale};
 pub(crate) use fault::Fault;
 pub(crate) use json::{compact, member};
+pub(crate) use place::Place;
 pub(crate) use show::str;
 pub(crate) use value::Value;
 
@@ -102,6 +107,8 @@ pub(crate) fn of_names(text: &str, stream: &str) -> Result<Value<'static>, Fault
         config: &Value::None,
         stream,
         original: stream,
+        fakes: &Rc::new(Fakes::new("", Vec::new())),
+        keys: &[],
     };
     let code = compile::compile(&parse::parse(text)?, &scope)?;
     let value = Scene::new(None).value(&code)?;

@@ -11,11 +11,12 @@ mod transformed;
 mod types;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use singer::mapper::{Route, Row, RowMap};
 use singer::{Batch, Cell, Context as _, Error, ErrorKind, Result, Stream};
 
-use crate::language::Value;
+use crate::language::{Fakes, Value};
 use crate::pipeline::Stage;
 use entries::{Entries, Entry, StreamMap};
 use flatten::Flattening;
@@ -30,6 +31,7 @@ pub struct Maps {
     entries: Entries,
     flattening: Option<Flattening>,
     config: Value<'static>,
+    fakes: Rc<Fakes>,
     /// Entries that a stream has met.
     used: BTreeSet<String>,
 }
@@ -41,6 +43,7 @@ impl Maps {
             entries: Entries::new(settings)?,
             flattening: Flattening::new(settings)?,
             config: settings.config(),
+            fakes: Rc::new(settings.fakes()?),
             used: BTreeSet::new(),
         })
     }
@@ -50,9 +53,17 @@ impl Maps {
             stream,
             name,
             config: &self.config,
+            fakes: &self.fakes,
             flattening: self.flattening.as_ref(),
         };
+        let told = self.fakes.used.get();
         let plan = Plan::new(&context, map).with("stream", &stream.name)?;
+        if self.fakes.used.get() && !told {
+            singer::warn!(
+                "W-FAKE-VALUES",
+                "the values of `fake` are not those that Python's Faker makes of the same seed"
+            );
+        }
         Ok(Route { stream: plan.stream.clone(), rows: rows(plan) })
     }
 }

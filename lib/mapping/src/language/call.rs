@@ -26,6 +26,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named! {
     /// What is called by a name.
     Function {

@@ -1,11 +1,12 @@
 //! What an expression is compiled into: names are places of columns, functions are known.
 
 use std::ops::Range;
-
-use singer::Kind;
+use std::rc::Rc;
 
 use super::ast::{Binary, Compare};
 use super::call::{Function, Method};
+use super::faker::{Basis, Provider};
+use super::place::Place;
 use super::value::Value;
 
 /// A part that can be computed.
@@ -13,15 +14,6 @@ use super::value::Value;
 pub(crate) struct Code {
     pub(crate) at: Range<usize>,
     pub(crate) step: Step,
-}
-
-/// Where a value of the row lies.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Place {
-    pub(crate) column: usize,
-    pub(crate) kind: Kind,
-    /// The members that lead into a value of JSON.
-    pub(crate) path: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +48,10 @@ pub(crate) enum Step {
     Function(Function, Arguments),
     Method(Box<Code>, Method, Arguments),
     Comprehension(Box<Loop>),
+    /// `fake.name()`
+    Fake(Provider, Arguments, Rc<Basis>),
+    /// `Faker.seed(value)`
+    Seed(Box<Code>, Rc<Basis>),
 }
 
 /// The arguments of a call: those without a name first.

@@ -1,16 +1,19 @@
 //! Resolves the names of an expression once a stream.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use singer::near::{ALIKE, nearest};
 
 use super::arithmetic::integer;
 use super::ast::{Argument, Compare, Comprehension, Form, Node};
 use super::call::{Function, Method};
-use super::code::{Arguments, Code, Loop, Place, Step};
+use super::code::{Arguments, Code, Loop, Step};
 use super::eval::Scene;
+use super::faker::{Basis, Fakes, Provider};
 use super::fault::Fault;
 use super::functions::owned;
+use super::place::Place;
 use super::value::Value;
 use super::weight;
 
@@ -28,6 +31,10 @@ pub(crate) struct Scope<'s> {
     pub(crate) stream: &'s str,
     /// `__original_stream_name__`
     pub(crate) original: &'s str,
+    /// `fake`
+    pub(crate) fakes: &'s Rc<Fakes>,
+    /// The columns that tell rows apart, for values that are not real.
+    pub(crate) keys: &'s [String],
 }
 
 /// How many names an error lists.
@@ -183,8 +190,8 @@ impl Compiler<'_> {
 
     fn unknown(&self, name: &str, at: &Range<usize>) -> Fault {
         let fault = Fault::new(at.clone(), format!("unknown name `{name}`"));
-        if name == "fake" {
-            return fault.hint("`fake` is Python's Faker, whose values only Python can make");
+        if matches!(name, "fake" | "Faker") {
+            return fault.hint("name what you want to have, such as `fake.name()`");
         }
         if matches!(name, "rand" | "randint") {
             return fault.hint("maps make no random values: the same row gives the same values");
@@ -252,7 +259,9 @@ impl Compiler<'_> {
         if dotted(node).as_deref() == Some("datetime.timezone.utc") {
             return Ok(Step::Constant(Value::Zone(0)));
         }
-        if let Some(function) = dotted(node).filter(|name| Function::named(name).is_some()) {
+        let is_function =
+            |name: &String| Function::named(name).is_some() || Provider::named(name).is_some();
+        if let Some(function) = dotted(node).filter(is_function) {
             let reason = format!("`{function}` is a function: write `{function}(...)`");
             return Err(Fault::new(node.at.clone(), reason));
         }
@@ -285,6 +294,9 @@ impl Compiler<'_> {
         if let Some(function) = name.as_deref().and_then(Function::named) {
             return Ok(Step::Function(function, self.arguments(arguments)?));
         }
+        if let Some(made) = name.as_deref().and_then(|name| self.faked(name, arguments)) {
+            return made;
+        }
         let Form::Attribute(value, method) = &of.form else {
             return Err(no_function(of, name.as_deref()));
         };
@@ -314,6 +326,38 @@ impl Compiler<'_> {
         };
         let arguments = self.arguments(arguments)?;
         Ok(Step::Method(self.boxed(value)?, method, arguments))
+    }
+
+    /// `fake.name()`, `Faker.seed(value)`
+    fn faked(&mut self, name: &str, arguments: &[Argument]) -> Option<Result<Step, Fault>> {
+        let provider = Provider::named(name);
+        if provider.is_none() && name != "Faker.seed" {
+            return None;
+        }
+        self.scope.fakes.used.set(true);
+        let keys = self.scope.keys.iter();
+        let mut row: Vec<Place> = keys.filter_map(|name| self.place(name)).cloned().collect();
+        if row.is_empty() {
+            row = self.scope.record.iter().map(|(_, place)| place.clone()).collect();
+        }
+        let own = self.scope.own.unwrap_or_default();
+        let basis = Rc::new(Basis {
+            fakes: Rc::clone(self.scope.fakes),
+            own: self.place(own).cloned(),
+            row,
+            name: format!("{}.{own}", self.scope.stream),
+        });
+        let arguments = match self.arguments(arguments) {
+            Ok(arguments) => arguments,
+            Err(fault) => return Some(Err(fault)),
+        };
+        Some(match (provider, arguments) {
+            (Some(provider), arguments) => checked(Step::Fake(provider, arguments, basis)),
+            (None, Arguments { mut placed, named }) if placed.len() == 1 && named.is_empty() => {
+                placed.pop().map(|of| Step::Seed(Box::new(of), basis)).ok_or_else(seed)
+            }
+            _ => Err(seed()),
+        })
     }
 
     /// `record.get(name, default)`
@@ -370,6 +414,22 @@ impl Compiler<'_> {
     }
 }
 
+fn seed() -> Fault {
+    Fault::of("`Faker.seed` takes one value").hint("write `Faker.seed(email) or fake.email()`")
+}
+
+/// Tries a call once whose arguments no row changes, so that wrong ones are found before a row.
+fn checked(step: Step) -> Result<Step, Fault> {
+    let fixed = |code: &Code| matches!(code.step, Step::Constant(_));
+    let Step::Fake(_, given, _) = &step else { return Ok(step) };
+    if !given.placed.iter().all(fixed) || !given.named.iter().all(|(_, code)| fixed(code)) {
+        return Ok(step);
+    }
+    let code = Code { at: 0..0, step };
+    Scene::new(None).value(&code)?;
+    Ok(code.step)
+}
+
 fn no_function(of: &Node, name: Option<&str>) -> Fault {
     let Some(name) = name else {
         return Fault::new(of.at.clone(), "only functions and methods can be called");
@@ -379,8 +439,21 @@ fn no_function(of: &Node, name: Option<&str>) -> Fault {
         "rand" | "randint" => {
             "maps make no random values: the same row gives the same values".to_owned()
         }
+        "fake.unique" | "fake.seed_instance" | "fake.seed" => {
+            "`Faker.seed(value)` says what the values are made of".to_owned()
+        }
+        _ if name.starts_with("fake.unique.") => {
+            "values are made of a value or a row, and not unique: write the call without `unique`"
+                .to_owned()
+        }
         _ if name.starts_with("fake.") => {
-            "`fake` is Python's Faker, whose values only Python can make".to_owned()
+            // What all names begin with would make them all alike.
+            let own = |name: &'static str| name.split('.').next_back().unwrap_or(name);
+            let wanted = name.trim_start_matches("fake.");
+            match nearest(wanted, Provider::NAMES.iter().map(|name| own(name)), ALIKE) {
+                Some(near) => format!("did you mean `fake.{near}`?"),
+                None => format!("there are {}", Provider::NAMES.join(", ")),
+            }
         }
         _ => match nearest(name, Function::NAMES.iter().copied(), ALIKE) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -8,14 +8,16 @@ use singer::{Cell, Kind, Row};
 
 use super::arithmetic::{compute, negated};
 use super::ast::{Binary, Compare};
-use super::code::{Arguments, Code, Loop, Place, Step};
+use super::code::{Arguments, Code, Loop, Step};
+use super::faker::{Basis, Random};
 use super::fault::Fault;
 use super::given::Given;
 use super::json::{self, Fractions};
 use super::number::Number;
+use super::place::Place;
 use super::size::TURNS_MAX;
 use super::value::{Dict, Value, Valued, set};
-use super::{attributes, functions, percent, size, slice, weight};
+use super::{attributes, functions, percent, show, size, slice, weight};
 
 /// What an expression is computed for.
 pub(crate) struct Scene<'a> {
@@ -24,11 +26,13 @@ pub(crate) struct Scene<'a> {
     turns: usize,
     /// The bytes that were made so far.
     made: usize,
+    /// What values that are not real are drawn from, once one is asked for.
+    random: Option<Random>,
 }
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(row: Option<Row<'a>>) -> Self {
-        Self { row, locals: Vec::new(), turns: 0, made: 0 }
+        Self { row, locals: Vec::new(), turns: 0, made: 0, random: None }
     }
 
     /// Returns the value at a place; nothing where the row does not have it.
@@ -61,6 +65,7 @@ impl<'a> Scene<'a> {
                 | Step::Function(..)
                 | Step::Method(..)
                 | Step::Comprehension(_)
+                | Step::Fake(..)
         );
         if makes {
             self.made += weight::of(&value);
@@ -125,7 +130,35 @@ impl<'a> Scene<'a> {
                 attributes::call(&of, *method, given)?
             }
             Step::Comprehension(all) => self.comprehension(all)?,
+            Step::Fake(provider, arguments, basis) => {
+                let given = self.given(provider.name(), arguments)?;
+                let fresh = self.random.is_none().then(|| self.drawn(basis));
+                let random = match fresh {
+                    Some(random) => self.random.insert(random),
+                    None => self.random.get_or_insert_with(|| basis.of_value(b"")),
+                };
+                basis.make(*provider, given, random)?
+            }
+            Step::Seed(of, basis) => {
+                let value = self.value(of)?;
+                self.random = Some(basis.of_value(show::str(&value)?.as_bytes()));
+                Value::None
+            }
         })
+    }
+
+    /// Returns what values that are not real are drawn from: the value before the map, or the row.
+    fn drawn(&self, basis: &Basis) -> Random {
+        let text = |place: &Place| match self.row?.cell(place.column) {
+            Cell::Text(text) => {
+                place.path.iter().try_fold(text, |text, name| json::member(text, name))
+            }
+            Cell::Absent | Cell::Null => None,
+        };
+        match basis.own.as_ref().and_then(text) {
+            Some(own) => basis.of_value(own),
+            None => basis.of_row(basis.row.iter().map(text)),
+        }
     }
 
     fn values(&mut self, codes: &'a [Code]) -> Result<Vec<Value<'a>>, Fault> {

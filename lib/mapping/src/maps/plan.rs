@@ -1,5 +1,7 @@
 //! What a stream becomes: its columns, and where the value of each comes from.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value as Json, json};
 use singer::near::{ALIKE, nearest};
 use singer::{Column, Error, ErrorKind, Result, Stream};
@@ -7,7 +9,7 @@ use singer::{Column, Error, ErrorKind, Result, Stream};
 use super::entries::{Step, StreamMap};
 use super::flatten::{Declared, Flat, Flattening};
 use super::types;
-use crate::language::{Expression, Place, Scope, Value, of_names};
+use crate::language::{Expression, Fakes, Place, Scope, Value, of_names};
 
 /// What a plan is made of.
 pub(crate) struct Context<'c> {
@@ -15,6 +17,7 @@ pub(crate) struct Context<'c> {
     /// The name of the stream that is made.
     pub(crate) name: &'c str,
     pub(crate) config: &'c Value<'static>,
+    pub(crate) fakes: &'c Rc<Fakes>,
     pub(crate) flattening: Option<&'c Flattening>,
 }
 
@@ -223,6 +226,8 @@ impl Planner<'_> {
             config: self.context.config,
             stream: self.context.name,
             original: &self.context.stream.name,
+            fakes: self.context.fakes,
+            keys: &self.context.stream.keys,
         };
         Expression::new(text.trim(), &scope)
             .map_err(|fault| fault.of_expression(text.trim()).with("property", property))

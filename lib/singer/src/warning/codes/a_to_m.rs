@@ -145,6 +145,12 @@ pub(super) const CODES: &[(&str, &str)] = &[
          accepts such an answer. Read the error in the warning.",
     ),
     (
+        "W-FAKE-VALUES",
+        "The values of `fake` in a stream map are not those of Python's Faker, also of the same \
+         seed, or there are no words of a locale and those of another country are taken. Set \
+         `faker_config.locale` to a locale that there is.",
+    ),
+    (
         "W-FILE-APART",
         "A JSON file has none of the columns of the files before it. The tap reads it. If its \
          objects are other rows, give it a table of its own.",
