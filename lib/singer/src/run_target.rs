@@ -426,9 +426,9 @@ impl<T: Target> Delivery<T> {
             }
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
-            let lacks = stream.lacks || self.rejects.has_some_of(&stream.name);
+            let (left_out, rejected) = (stream.lacks, self.rejects.has_some_of(&stream.name));
             let stated = verified || stream.behind != Behind::Nothing;
-            let end = End { verified, lacks, stated, state };
+            let end = End { verified, left_out, rejected, stated, state };
             let completed = sink.complete(self.target.shared(), end);
             if completed.with("stream", &stream.name)? == Durability::Together {
                 (stream.waits, stream.dirty) = (true, true);

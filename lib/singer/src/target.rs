@@ -142,8 +142,10 @@ pub struct Unchanged {
 pub struct End {
     /// The tap said that the stream was read to its end; else input merely ended.
     pub verified: bool,
-    /// Rows of it were left out on the way, such as rejects.
-    pub lacks: bool,
+    /// Rows of it were left out before they came to the target, such as rejects.
+    pub left_out: bool,
+    /// The target has rejected rows of it.
+    pub rejected: bool,
     /// A state came behind its last row, so that the rows may be all; else the input just ended.
     pub stated: bool,
     /// The last state received, without the bookmarks of other streams.

@@ -347,9 +347,9 @@ mod tests {
         let mut names = by_path.names(&envelope).unwrap();
         let mut made = |row: &str| text(by_path.object(row.as_bytes(), &mut names).unwrap());
         assert_eq!(made("[ 1.50 , [2] ]").as_deref(), Some(r#"{"a":1.50,"b\"":[2]}"#));
-        assert_eq!(made("[1]").as_deref(), Some(r#"{"a":1}"#));
-        assert_eq!(made("[]").as_deref(), Some("{}"));
-        assert!(by_path.object(b"[1,2,3]", &mut names).is_err());
+        for other in ["[]", "[1]", "[1,2,3]"] {
+            assert!(by_path.object(other.as_bytes(), &mut names).is_err(), "{other}");
+        }
         for odd in [json!([]), json!([{ "name": "a" }, { "name": "a" }]), json!([{ "name": 1 }])] {
             assert!(by_path.names(&json!({ "columns": odd })).is_err());
         }

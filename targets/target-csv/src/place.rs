@@ -48,7 +48,7 @@ impl Place {
                         Completeness::Unverified
                     },
                     coverage: layout.coverage,
-                    rows_left_out: end.lacks,
+                    rows_left_out: end.left_out || end.rejected,
                     format: Format::Csv,
                     state: end.state,
                 };

@@ -6,7 +6,7 @@ use crate::mapping::Mapping;
 
 /// Holds a load that replaces rows, and would remove so many, to one rule: a row that did not come
 /// is gone only where nothing is known to have been left out. Where the input did not say that
-/// its rows were all, the removal is told.
+/// its rows were all, the removal is told. What was published as a day is all there is of it.
 pub fn check(mapping: &Mapping, end: Option<&End>, removed: u64) -> Result<()> {
     if !mapping.replaces() || removed == 0 {
         return Ok(());
@@ -15,10 +15,11 @@ pub fn check(mapping: &Mapping, end: Option<&End>, removed: u64) -> Result<()> {
         return Err(part_of_partition(removed));
     }
     let Some(end) = end else { return Ok(()) };
-    if end.lacks {
+    let of_day = mapping.stream.schema.contains_key(singer::schema::PARTITION);
+    if end.rejected || end.left_out && !of_day {
         return Err(left_out(removed));
     }
-    if !end.stated {
+    if !end.stated && !of_day {
         singer::warn!(
             "W-END-UNSURE",
             "table {}: {removed} rows that did not come are removed, although the input ended \

@@ -85,9 +85,9 @@ fn tables_that_may_not_be_read_are_named_or_end_the_run() {
         from_database(&source, &settings)
     };
     let (tap_outcome, target) = pipe(tap(json!({})), to_lake(scratch.path(), "s", DAY));
-    says(&tap_outcome, 66, &["(2): public.a, public.b", "GRANT SELECT"]);
+    says(&tap_outcome, 77, &["3: closed.t, public.a, public.b", "GRANT SELECT"]);
     says(&target, 76, &["the input is empty"]);
-    says(&tap(json!({})).args(["--discover"]).go(), 66, &["database: "]);
+    says(&tap(json!({})).args(["--discover"]).go(), 77, &["database: "]);
     source.psql("GRANT SELECT ON a TO poor");
     let partly = tap(json!({})).go().success();
     says(&partly, 0, &["(1): public.b;"]);

@@ -413,3 +413,33 @@ fn rows_removed_by_an_input_that_says_no_end_are_told() {
         assert_eq!(ids(&target), left);
     }
 }
+
+#[test]
+fn a_day_that_may_lack_rows_is_loaded_as_it_is() {
+    let scratch = folder();
+    // The tap does not say which stream it reads: nobody knows that the day is whole.
+    let publish = |rows: &[(i64, &str)]| {
+        let lines = Lines::default().schema("t", &columns(), &["id"]);
+        let lines = rows.iter().fold(lines, |lines, (id, name)| lines.row(*id, name));
+        let lines = lines.state(&json!({ "any": 1 }));
+        to_lake(scratch.path(), "s", DAY).input(lines.0).go().success();
+    };
+    for method in ["overwrite", "replace-partition"] {
+        let target = database("days");
+        let settings = json!({ "load_method": method, "max_rejects": 5 });
+        let load = || {
+            let tap = ours("tap-lake").set("output", scratch.path().display());
+            pipe(tap.set("datestamp", DAY), to_database(&target, &settings)).1
+        };
+        publish(&[(1, "a"), (2, "b")]);
+        load().success();
+        publish(&[(1, "a")]);
+        load().success();
+        assert_eq!(ids(&target), "1", "{method}");
+        // A row that this target rejects may still be there.
+        target.psql("ALTER TABLE t ALTER name TYPE varchar(1)");
+        publish(&[(1, "cc")]);
+        fails(&load(), &[65]);
+        assert_eq!(ids(&target), "1", "{method}");
+    }
+}
