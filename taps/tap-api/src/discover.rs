@@ -7,6 +7,7 @@ use files::json::Shape;
 use serde_json::{Map, Value, json};
 use singer::catalog::ReplicationMethod;
 use singer::scan::{Fault, Scanner, Token};
+use singer::schema::NO_VALUES;
 use singer::{Error, ErrorKind, Result, Stream};
 
 use crate::reader::{Api, Reader, Step};
@@ -201,7 +202,7 @@ pub fn stream(spec: &StreamSpec, schema: Map<String, Value>) -> Result<Stream> {
 fn complete(spec: &StreamSpec, properties: &mut Map<String, Value>) {
     let empty = properties.is_empty();
     for name in spec.keys.iter().chain(&spec.replication_key).filter(|_| empty) {
-        properties.insert(name.clone(), json!({"type": ["string", "null"]}));
+        properties.insert(name.clone(), json!({"type": ["string", "null"], NO_VALUES: true}));
     }
     for name in &spec.keys {
         if let Some(property) = properties.get_mut(name)

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use support::apis::{tap_api, tap_apis};
-use support::run::Outcome;
+use support::cluster::database;
+use support::pipes::to_database;
+use support::run::{Outcome, pipe_succeeds};
 use support::web::{Reply, Web};
 
 fn read(answer: &Value, options: &Value) -> Outcome {
@@ -243,4 +245,22 @@ fn a_flat_object_that_lost_members_has_null_there() {
         { "id": 4 },
     ]);
     assert_eq!(json!(outcome.records("t")), expected);
+}
+
+#[test]
+fn a_list_that_is_empty_for_once_changes_no_type() {
+    let stream = json!({ "path": "x", "records_path": "$.data[*]", "primary_keys": ["id"] });
+    for method in ["upsert", "overwrite"] {
+        let target = database("empty_list");
+        let load = |rows: Value| {
+            let web = Web::replies(vec![Reply::json(&json!({ "data": rows }))]);
+            let into = to_database(&target, &json!({ "load_method": method }));
+            pipe_succeeds(tap_api(&web.url, &stream, &json!({})), into);
+            target.psql("SELECT string_agg(id::text || pg_typeof(id)::text, ',') FROM t")
+        };
+        assert_eq!(load(json!([{ "id": 1 }])), "1bigint");
+        let left = if method == "upsert" { "1bigint" } else { "" };
+        assert_eq!(load(json!([])), left);
+        load(json!([{ "id": 2 }]));
+    }
 }
