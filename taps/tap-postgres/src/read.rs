@@ -33,13 +33,26 @@ pub fn copy(
         match converter.write(row, rows) {
             Ok(()) => rows.end()?,
             Err(failure) if failure.kind() == ErrorKind::Data => {
-                rows.reject(&format!("row {}", converter.count), &refused(row, rows), failure)?;
+                let place = format!("row {}", converter.count);
+                rows.reject(&place, &refused(row, rows), of_catalog(failure))?;
             }
             Err(failure) => return Err(failure),
         }
     }
     drop(rest);
     client.end_by_role()
+}
+
+/// Says what to do about a value that is none of its column: the catalog may be from before the
+/// column got its type.
+fn of_catalog(failure: Error) -> Error {
+    if failure.has_hint() || failure.message() != "a value does not fit the type of its column" {
+        return failure;
+    }
+    failure.hint(
+        "if the column has got another type since discovery, run discovery again and use the new \
+         catalog; else correct the value, or set `max_rejects` to set such rows aside",
+    )
 }
 
 /// Returns what may be shown of a row, which has selected columns alone but all of their values.

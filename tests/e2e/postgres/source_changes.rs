@@ -268,6 +268,12 @@ fn a_text_that_means_another_value_than_the_catalog_says_is_refused() {
         }
         assert!(outcome.stderr.contains("run discovery again"), "{}", outcome.stderr);
     }
+    // What does not fit at all is no fault of the row.
+    for using in ["'n1'", "'1.5'"] {
+        let outcome = by_older_catalog(&format!("ALTER TABLE t ALTER id TYPE text USING {using}"));
+        let outcome = outcome.exits(65);
+        assert!(outcome.stderr.contains("run discovery again"), "{}", outcome.stderr);
+    }
     // What means the same goes on.
     for change in ["ALTER word TYPE varchar(9)", "ALTER moment TYPE timestamptz(0)"] {
         by_older_catalog(&format!("ALTER TABLE t {change}")).success();
