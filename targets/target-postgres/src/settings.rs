@@ -176,8 +176,8 @@ pub struct Settings {
     /// What happens when the type of a column cannot hold the new values. `refuse` ends the run.
     /// `widen` changes a column of numbers, booleans, dates, times or uuids to text. `add_column`
     /// puts the new values into a column `NAME__TYPE`, and NULL into the old one. Columns of a key
-    /// are always refused. Larger numbers and longer text always fit, because the column is then
-    /// widened.
+    /// are always refused. A column gets a wider type where the schema of the stream names larger
+    /// numbers or longer text than it holds.
     #[serde(default)]
     pub on_type_change: OnTypeChange,
     /// Seconds to wait for a lock on a table. After that the run ends with exit code 75.
