@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use singer::near::{ALIKE, nearest};
 use singer::{Cell, Column, Error, ErrorKind, Kind, Result};
 
 use crate::normal::{is_always_normal, normal_into};
@@ -133,9 +134,7 @@ impl RowHash {
         if let Columns::These(names) = &settings.columns {
             let has = |name: &&String| !named.iter().any(|(known, ..)| known == name);
             if let Some(name) = names.iter().find(has) {
-                return Err(Error::new(ErrorKind::Config, "cannot find a column of `row_hash`")
-                    .with("column", name)
-                    .hint("name columns as they are behind stream maps and contracts"));
+                return Err(unknown(name, columns));
             }
             named.retain(|(name, ..)| names.iter().any(|known| known == name));
         }
@@ -241,6 +240,17 @@ impl RowHash {
         self.normal.shrink_to(1 << 20);
         Ok(Some(sum))
     }
+}
+
+fn unknown(name: &str, columns: &[Column]) -> Error {
+    let known = || columns.iter().map(|column| column.name.as_str());
+    let near = nearest(name, known(), ALIKE).map_or_else(
+        || format!("there are {}", known().take(20).collect::<Vec<_>>().join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Error::new(ErrorKind::Config, "cannot find a column of `row_hash`")
+        .with("column", name)
+        .hint(format!("name columns as they are behind stream maps and contracts: {near}"))
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ fn bad_maps_are_refused_before_the_first_row() {
     refuses(&json!({ "stream_maps": { "t": { "x": long } } }), 78, &["more than 400 operators"], 0);
     refuses(&json!({ "stream_maps": { "__esle__": null } }), 78, &["unknown option"], 0);
     refuses(&json!({ "flattening_enabled": true }), 78, &["set `flattening_max_depth`"], 0);
+    let hash = |column: &str| json!({ "row_hash": { "columns": [column] } });
+    refuses(&hash("nmae"), 78, &["did you mean `name`?"], 0);
+    refuses(&hash("qqq"), 78, &["there are id, email, name"], 0);
 }
 
 #[test]
