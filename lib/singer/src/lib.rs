@@ -93,4 +93,4 @@ pub use settings::OtherSetting;
 pub use state::Bookmark;
 pub use tables::{Aim, TablesAsked, TablesOrder};
 pub use tap::Tap;
-pub use target::{Durability, End, Sink, Target};
+pub use target::{Durability, End, Said, Sink, Target};

@@ -427,8 +427,8 @@ impl<T: Target> Delivery<T> {
             warning::check()?;
             let state = self.state.as_ref().map(|state| state.of_stream(&stream.of_tap));
             let (left_out, rejected) = (stream.lacks, self.rejects.has_some_of(&stream.name));
-            let stated = verified || stream.behind != Behind::Nothing;
-            let end = End { verified, left_out, rejected, stated, state };
+            let said = stream.behind.said(verified);
+            let end = End { said, left_out, rejected, state };
             let completed = sink.complete(self.target.shared(), end);
             if completed.with("stream", &stream.name)? == Durability::Together {
                 (stream.waits, stream.dirty) = (true, true);

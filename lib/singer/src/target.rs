@@ -137,17 +137,26 @@ pub struct Unchanged {
     pub is_of_day: bool,
 }
 
+/// What the tap said at the end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The stream was read to its end.
+    End,
+    /// A state behind its last row, so that the rows may be all.
+    State,
+    /// Nothing: the input just ended.
+    Nothing,
+}
+
 /// How a stream ended, and the state that came with it.
 #[derive(Clone, Debug)]
 pub struct End {
-    /// The tap said that the stream was read to its end; else input merely ended.
-    pub verified: bool,
+    /// What the tap said of it.
+    pub said: Said,
     /// Rows of it were left out before they came to the target, such as rejects.
     pub left_out: bool,
     /// The target has rejected rows of it.
     pub rejected: bool,
-    /// A state came behind its last row, so that the rows may be all; else the input just ended.
-    pub stated: bool,
     /// The last state received, without the bookmarks of other streams.
     pub state: Option<Value>,
 }

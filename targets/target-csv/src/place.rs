@@ -2,7 +2,7 @@
 
 use lake::format::{DataFiles, Written};
 use lake::{Completeness, Contents, DataFile, Format, Staged};
-use singer::{Durability, End, Error, ErrorKind, Result};
+use singer::{Durability, End, Error, ErrorKind, Result, Said};
 
 use crate::plain::PlainFile;
 use crate::together::{Together, Told};
@@ -42,7 +42,7 @@ impl Place {
                 let contents = Contents {
                     schema: layout.schema(),
                     key_properties: layout.keys,
-                    complete: if end.verified {
+                    complete: if end.said == Said::End {
                         Completeness::Verified
                     } else {
                         Completeness::Unverified

@@ -2,7 +2,7 @@
 
 use lake::format::{Gaps, Keyless, RowWriter};
 use lake::{DataFile, Layout};
-use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Sink, Stream};
+use singer::{Batch, Cell, Durability, End, Error, ErrorKind, Rejects, Result, Said, Sink, Stream};
 
 use crate::place::{Place, after_end};
 use crate::together::{Shared, Told};
@@ -86,7 +86,7 @@ impl Sink for CsvSink {
             stream: self.name.clone(),
             rows: written.files.iter().map(DataFile::rows).sum(),
             bytes: written.files.iter().map(DataFile::bytes).sum(),
-            verified: end.verified,
+            verified: end.said == Said::End,
         };
         self.place.publish(written, end, &mut shared.together, told)
     }

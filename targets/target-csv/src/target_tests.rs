@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use singer::{Batch, Coverage, End, Rejects, Sink};
+use singer::{Batch, Coverage, End, Rejects, Said, Sink};
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn dated(settings: &mut Settings) {
     settings.datestamp = Some("2024-02-29".to_owned());
 }
 
-const END: End = End { verified: true, lacks: false, stated: true, state: None };
+const END: End = End { said: Said::End, left_out: false, rejected: false, state: None };
 
 fn extract(folder: &Path, rows: &[&[Option<&str>]]) {
     let mut target = open(folder, dated);

@@ -1,6 +1,6 @@
 //! Rows that did not come: when a load that replaces rows takes them for gone.
 
-use singer::{End, Error, ErrorKind, Result};
+use singer::{End, Error, ErrorKind, Result, Said};
 
 use crate::mapping::Mapping;
 
@@ -19,7 +19,7 @@ pub fn check(mapping: &Mapping, end: Option<&End>, removed: u64) -> Result<()> {
     if end.rejected || end.left_out && !of_day {
         return Err(left_out(removed));
     }
-    if !end.stated && !of_day {
+    if end.said == Said::Nothing && !of_day {
         singer::warn!(
             "W-END-UNSURE",
             "table {}: {removed} rows that did not come are removed, although the input ended \

@@ -9,6 +9,7 @@ use crate::catalog::Stream;
 use crate::error::{Error, ErrorKind};
 use crate::metrics::RecordCounter;
 use crate::tap::TEST;
+use crate::target::Said;
 use crate::versions::Versions;
 
 /// What came behind the last row of a stream.
@@ -20,6 +21,17 @@ pub(super) enum Behind {
     Something,
     /// A state that said that no stream is being read any more.
     End,
+}
+
+impl Behind {
+    /// Returns what the tap has said at the end of the stream; `verified` where that was its end.
+    pub(super) fn said(self, verified: bool) -> Said {
+        match self {
+            _ if verified => Said::End,
+            Self::Nothing => Said::Nothing,
+            Self::Something | Self::End => Said::State,
+        }
+    }
 }
 
 /// One stream on its way into its sink.
