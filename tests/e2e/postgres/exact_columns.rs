@@ -261,6 +261,13 @@ fn every_way_to_load_refuses_what_a_column_would_change() {
                 lenient["max_rejects"] = 1.into();
                 let path = scratch.path().join("rejects.jsonl");
                 lenient["rejects_file"] = path.to_str().unwrap().into();
+                let replaces = ["overwrite", "replace-partition"].map(Value::from);
+                if filled && replaces.contains(&way["load_method"]) {
+                    // The row that is there does not come, and may be the one that was rejected.
+                    into(&target, &lenient, &both).exits(65);
+                    assert_eq!(held(&target), "", "{sql} {way}");
+                    continue;
+                }
                 into(&target, &lenient, &both).success();
                 assert_eq!(held(&target), text, "{sql} {way} {filled}");
                 let rejects = std::fs::read_to_string(path).unwrap();
