@@ -220,7 +220,12 @@ impl Flatten {
     /// Remembers what the members of an object of the record start with; those of an object within
     /// it start so, too.
     fn say(&mut self, depth: usize, prefix: &[u8]) {
-        if depth == 0 && self.columns.is_some() {
+        // Most nulls are of no object: they cost no copy.
+        let has_members = |columns: &Arc<BTreeSet<Vec<u8>>>| {
+            let mut behind = columns.range::<[u8], _>((Bound::Excluded(prefix), Bound::Unbounded));
+            behind.next().is_some_and(|column| column.starts_with(prefix))
+        };
+        if depth == 0 && self.columns.as_ref().is_some_and(has_members) {
             self.said.push(prefix.to_owned());
         }
     }
